@@ -1,0 +1,190 @@
+import { checkKnownOptions } from '../adapter/checks.ts';
+import { throwIfAborted } from '../adapter/deadline.ts';
+import type { Broker, EnqueueOutcome, QueueStore } from '../broker/broker.ts';
+import type { Capabilities } from '../broker/capabilities.ts';
+import { useBroker } from '../broker-users.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { TaskDefinition, TaskInput, TaskOutput } from '../define-task.ts';
+import { type Duration, parseDuration } from '../duration.ts';
+import { AbortedError, ClosedError } from '../errors.ts';
+import { encodePayload } from '../payload.ts';
+import type { NewTask, TaskHeaders } from '../task.ts';
+import { validate } from '../validate.ts';
+import { EnqueueBatcher } from './enqueue-batcher.ts';
+import { buildTask, type EnqueueOptions } from './enqueue-options.ts';
+import { requireSupport } from './require-support.ts';
+import { createTaskControl, type TaskControl } from './task-control.ts';
+import { TaskHandle } from './task-handle.ts';
+
+/** What `createClient` takes. */
+export interface ClientOptions<Tx> {
+  readonly broker: Broker<Tx>;
+  /** How long an enqueue may take, resending included, before it rejects. Default `'10s'`. */
+  readonly enqueueTimeout?: Duration;
+  /** Headers for every task, asked at each enqueue: trace context, tenant. */
+  readonly headers?: () => TaskHeaders;
+  /** Whether the broker is closed with its last client or worker. Default true. */
+  readonly closeBroker?: boolean;
+  /** For tests. */
+  readonly clock?: Clock;
+}
+
+/** One item of `enqueueMany`: its input and, where it differs, its own options. */
+export interface EnqueueItem<Input> {
+  readonly input: Input;
+  readonly options?: Omit<EnqueueOptions<never>, 'transaction' | 'signal'>;
+}
+
+/** The producer's side: enqueues tasks, looks them up, controls them. */
+export interface Client<Tx = never> extends AsyncDisposable {
+  /**
+   * Stores a task. Resolves when the broker has it for good; what happened is in `handle.outcome`.
+   * @throws ValidationError UnsupportedError UnavailableError IndeterminateError BackpressureError ClosedError AbortedError
+   */
+  enqueue<D extends TaskDefinition>(
+    definition: D,
+    input: TaskInput<D>,
+    options?: EnqueueOptions<Tx>,
+  ): Promise<TaskHandle<TaskOutput<D>>>;
+  /**
+   * Stores many tasks of one definition in as few round trips as possible, in order. All inputs are checked first: an
+   * invalid one rejects the call before anything is stored.
+   */
+  enqueueMany<D extends TaskDefinition>(
+    definition: D,
+    items: readonly EnqueueItem<TaskInput<D>>[],
+    options?: Pick<EnqueueOptions<Tx>, 'transaction' | 'signal'>,
+  ): Promise<TaskHandle<TaskOutput<D>>[]>;
+  /** A handle for a task enqueued elsewhere. */
+  handle<D extends TaskDefinition>(definition: D, id: string): TaskHandle<TaskOutput<D>>;
+  readonly tasks: TaskControl;
+  readonly queues: QueueStore;
+  /** What the broker can do; opens it if need be. */
+  capabilities(): Promise<Capabilities>;
+  /** Waits for enqueues in flight and lets go of the broker. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+const knownOptions = ['broker', 'enqueueTimeout', 'headers', 'closeBroker', 'clock'] as const;
+
+/** Creates a client. The broker is opened with the first call. @throws ValidationError naming the option */
+export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx> {
+  checkKnownOptions(options, knownOptions, 'createClient');
+  const { broker } = options;
+  const timeoutMs = parseDuration(options.enqueueTimeout ?? '10s', 'enqueueTimeout');
+  const release = options.closeBroker === false ? async () => {} : useBroker(broker);
+  const batcher = new EnqueueBatcher(broker, timeoutMs, options.clock ?? systemClock);
+  let opening: Promise<Capabilities> | undefined;
+  let capabilities: Capabilities | undefined;
+  let closed = false;
+
+  function opened(): Promise<Capabilities> {
+    if (closed) return Promise.reject(new ClosedError('this client is closed', { reason: 'closed' }));
+    opening ??= broker.open().then(
+      (value) => {
+        capabilities = value;
+        return value;
+      },
+      (error: unknown) => {
+        opening = undefined;
+        throw error;
+      },
+    );
+    return opening;
+  }
+
+  const control = createTaskControl(broker, opened);
+
+  async function build(
+    definition: TaskDefinition,
+    input: unknown,
+    itemOptions: EnqueueOptions<unknown> | undefined,
+  ): Promise<NewTask> {
+    const checked = validate(definition.input, input, 'input');
+    if (checked instanceof Promise) await checked;
+    const task = buildTask(definition, encodePayload(input, 'input'), itemOptions, options.headers?.());
+    requireSupport(broker.kind, capabilities ?? (await opened()), task, itemOptions?.transaction);
+    return task;
+  }
+
+  async function store(
+    tasks: readonly NewTask[],
+    callOptions: Pick<EnqueueOptions<unknown>, 'transaction' | 'signal'> | undefined,
+  ): Promise<EnqueueOutcome[]> {
+    if (closed) throw new ClosedError('this client is closed', { op: 'enqueue', reason: 'closed' });
+    throwIfAborted(callOptions?.signal, 'enqueue');
+    const work =
+      callOptions?.transaction === undefined
+        ? Promise.all(tasks.map((task) => batcher.add(task)))
+        : broker.enqueue(tasks, { transaction: callOptions.transaction as Tx });
+    return callOptions?.signal === undefined ? work : abandonOnAbort(work, callOptions.signal);
+  }
+
+  return {
+    async enqueue(definition, input, itemOptions) {
+      const task = await build(definition, input, itemOptions);
+      const [outcome] = await store([task], itemOptions);
+      return toHandle(task, outcome, control);
+    },
+    async enqueueMany(definition, items, callOptions) {
+      if (items.length === 0) return [];
+      const tasks: NewTask[] = [];
+      for (const item of items) {
+        tasks.push(await build(definition, item.input, { ...item.options, ...callOptions }));
+      }
+      const outcomes = await store(tasks, callOptions);
+      return tasks.map((task, index) => toHandle(task, outcomes[index], control));
+    },
+    handle: (_definition, id) => new TaskHandle(id, { status: 'accepted' }, control),
+    tasks: control,
+    queues: openingQueues(broker, opened),
+    capabilities: opened,
+    async close() {
+      closed = true;
+      await batcher.drain();
+      await release();
+    },
+    async [Symbol.asyncDispose]() {
+      await this.close();
+    },
+  };
+}
+
+/** The broker's queues, for callers that may be the first to use it. */
+function openingQueues(broker: Broker<unknown>, opened: () => Promise<Capabilities>): QueueStore {
+  const queues = async (): Promise<QueueStore> => {
+    await opened();
+    return broker.queues;
+  };
+  return {
+    stats: async (names) => (await queues()).stats(names),
+    pause: async (queue) => (await queues()).pause(queue),
+    resume: async (queue) => (await queues()).resume(queue),
+    purge: async (queue) => (await queues()).purge(queue),
+  };
+}
+
+function toHandle<Output>(
+  task: NewTask,
+  outcome: EnqueueOutcome | undefined,
+  control: TaskControl,
+): TaskHandle<Output> {
+  if (outcome === undefined) throw new Error('the broker answered fewer outcomes than tasks');
+  if (outcome.status === 'rejected') throw outcome.error;
+  return new TaskHandle<Output>(task.id, outcome, control);
+}
+
+/** Rejects as soon as the caller gives up; the outcome of what is under way is then unknown to it. */
+function abandonOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void =>
+      reject(
+        new AbortedError('caller', 'enqueue was aborted while under way; the task may have been stored', {
+          op: 'enqueue',
+          cause: signal.reason,
+        }),
+      );
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,111 @@
+import { CorruptTaskError, ValidationError } from './errors.ts';
+import type { Payload } from './task.ts';
+
+// JSON never starts with this, so text and bytes cannot be mistaken for each other.
+const bytesPrefix = 'b64:';
+
+/** Deepest nesting of arrays and objects a payload may have. */
+export const deepestPayload = 500;
+
+/**
+ * Encodes a value as it is stored: JSON, or base64 for a top-level `Uint8Array`. What JSON would change silently is
+ * refused with the path to it: `NaN`, infinities, `bigint`, functions, symbols, `Map`, `Set`, nested bytes, cycles.
+ * As in JSON, object properties that are `undefined` are left out, and `toJSON` is honoured (a `Date` becomes its
+ * ISO text). -0, lone surrogates, U+0000 and `__proto__` keys survive. `undefined` encodes to `undefined`: absent.
+ *
+ * @param option what the value is, for the message.
+ * @throws ValidationError with the path to what cannot be stored.
+ */
+export function encodePayload(value: unknown, option: string): Payload | undefined {
+  if (value === undefined) return undefined;
+  if (value instanceof Uint8Array) {
+    return bytesPrefix + Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+  }
+  const audit: Audit = { option, negativeZero: false };
+  inspect(value, '', 0, audit);
+  return audit.negativeZero ? writeWithNegativeZero(value) : JSON.stringify(value);
+}
+
+/** Decodes what `encodePayload` made. @throws CorruptTaskError when it is neither JSON nor base64 */
+export function decodePayload(payload: Payload | undefined): unknown {
+  if (payload === undefined) return undefined;
+  if (payload.startsWith(bytesPrefix)) return new Uint8Array(Buffer.from(payload.slice(bytesPrefix.length), 'base64'));
+  try {
+    return JSON.parse(payload);
+  } catch (cause) {
+    throw new CorruptTaskError('the stored payload is not valid JSON', { cause, reason: 'decode-failed' });
+  }
+}
+
+interface Audit {
+  readonly option: string;
+  negativeZero: boolean;
+}
+
+function inspect(value: unknown, path: string, depth: number, audit: Audit): void {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return;
+    case 'number':
+      if (!Number.isFinite(value)) throw unstorable(audit, path, `is ${value}`);
+      if (value === 0 && Object.is(value, -0)) audit.negativeZero = true;
+      return;
+    case 'object':
+      if (value !== null) inspectObject(value, path, depth, audit);
+      return;
+    case 'undefined':
+      throw unstorable(audit, path, 'is undefined, which JSON cannot hold here; use null');
+    default:
+      throw unstorable(audit, path, `is a ${typeof value}`);
+  }
+}
+
+function inspectObject(value: object, path: string, depth: number, audit: Audit): void {
+  if (depth >= deepestPayload)
+    throw unstorable(audit, path, `is nested deeper than ${deepestPayload} levels or circular`);
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      inspect(value[index], `${path}[${index}]`, depth + 1, audit);
+    }
+    return;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+      throw unstorable(audit, path, 'holds bytes; only a top-level Uint8Array can be stored');
+    }
+    if (value instanceof Map || value instanceof Set) throw unstorable(audit, path, `is a ${value.constructor.name}`);
+  }
+  const toJson: unknown = (value as { toJSON?: unknown }).toJSON;
+  if (typeof toJson === 'function') {
+    const written: unknown = toJson.call(value, '');
+    if (written !== value) inspect(written, path, depth + 1, audit);
+    return;
+  }
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member !== undefined) inspect(member, path === '' ? key : `${path}.${key}`, depth + 1, audit);
+  }
+}
+
+function unstorable(audit: Audit, path: string, problem: string): ValidationError {
+  const where = path === '' ? audit.option : `${audit.option}: ${path}`;
+  return new ValidationError(`${where} ${problem}, which cannot be stored`, {
+    option: audit.option,
+    reason: 'unstorable-value',
+  });
+}
+
+/** JSON.stringify writes -0 as 0; JSON itself, and JSON.parse, know -0. Rare, so it may be slower. */
+function writeWithNegativeZero(value: unknown): string {
+  if (Object.is(value, -0)) return '-0';
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const toJson: unknown = (value as { toJSON?: unknown }).toJSON;
+  if (typeof toJson === 'function') return writeWithNegativeZero(toJson.call(value, ''));
+  if (Array.isArray(value)) return `[${value.map(writeWithNegativeZero).join(',')}]`;
+  const members = Object.keys(value)
+    .filter((key) => (value as Record<string, unknown>)[key] !== undefined)
+    .map((key) => `${JSON.stringify(key)}:${writeWithNegativeZero((value as Record<string, unknown>)[key])}`);
+  return `{${members.join(',')}}`;
+}

@@ -1,0 +1,223 @@
+import type { Delivery, Session, SettleOp, SettleOutcome } from '../broker/session.ts';
+import { useBroker } from '../broker-users.ts';
+import { type Client, createClient } from '../client/create-client.ts';
+import { AbortedError, ClosedError } from '../errors.ts';
+import type { Handler } from './handle.ts';
+import { Lane, type LaneSupport } from './lane.ts';
+import { runMaintenance } from './maintenance-loop.ts';
+import { ReportBuffer } from './report-buffer.ts';
+import { Runner } from './runner.ts';
+import { SessionKeeper } from './session-keeper.ts';
+import { SettleBuffer } from './settle-buffer.ts';
+import { type ShutdownReport, shutDown } from './shutdown.ts';
+import { TaskRun } from './task-run.ts';
+import { resolveWorkerOptions, type WorkerOptions } from './worker-options.ts';
+
+/** A worker: claims tasks and runs handlers until it is stopped. */
+export interface Worker extends AsyncDisposable {
+  /** Opens the broker and a session, then claims. Resolves when it is ready. @throws ConfigurationError UnavailableError ClosedError */
+  start(): Promise<void>;
+  /**
+   * Stops in phases: claims end and what was claimed ahead is handed back; running handlers may finish (`drain`);
+   * then their signals abort (`grace`); what still runs is handed back without it. Safe to repeat and at any time.
+   * @param options.force skip the waiting: abort now, and hand back at once.
+   */
+  stop(options?: { readonly force?: boolean }): Promise<ShutdownReport>;
+  /** Runs under way. */
+  readonly running: number;
+  readonly instance: string;
+}
+
+/** Settles that may wait for an answer before claims pause. */
+const congestion = 5_000;
+
+/** Creates a worker; `start` it. @throws ValidationError naming the option */
+export function createWorker(input: WorkerOptions): Worker {
+  const options = resolveWorkerOptions(input);
+  const { broker, clock, logger, instance } = options;
+  const release = options.closeBroker ? useBroker(broker) : async () => {};
+  const stopClaiming = new AbortController();
+  const runs = new Map<string, TaskRun>();
+  const lanes: Lane[] = [];
+  const laneOf = new Map<string, Lane>();
+  const loops: Promise<void>[] = [];
+  let client: Client<unknown> | undefined;
+  let starting: Promise<void> | undefined;
+  let stopping: Promise<ShutdownReport> | undefined;
+  let hurry: (() => void) | undefined;
+  let markLastAttempts = false;
+
+  const settles = new SettleBuffer(clock, (operation, outcome) => {
+    if (outcome !== 'applied') reportUnsettled(operation, outcome);
+    if (settles.pending < congestion / 2) for (const lane of lanes) lane.wake();
+  });
+  const reports = new ReportBuffer(clock, (error) => logger.warn({ error }, 'cannot report progress'));
+  const support = {
+    clock,
+    logger,
+    reports,
+    client: () => (client ??= createClient({ broker, clock, closeBroker: false })),
+  };
+  const runner = new Runner({
+    ...support,
+    instance,
+    settles,
+    middleware: options.middleware,
+    random: options.random,
+    onEnded: (run) => {
+      runs.delete(keyOf(run.id, run.fence));
+      laneOf.get(run.name)?.finished(performance.now() - run.startedAt);
+      for (const lane of lanes) lane.pump();
+    },
+  });
+  const keeper = new SessionKeeper({
+    broker,
+    clock,
+    logger,
+    stop: stopClaiming.signal,
+    session: {
+      instance,
+      host: options.host,
+      ttlMs: options.sessionTtlMs,
+      onSignal: ({ taskId, fence, request }) => {
+        const run = runs.get(keyOf(taskId, fence));
+        if (run === undefined || run.requested !== undefined) return;
+        run.requested = request;
+        run.abort(new AbortedError(stopReasons[request], `a ${request} of the task was requested`, { op: 'run' }));
+      },
+    },
+    onLost: (session) => {
+      for (const lane of lanes) lane.drop(session);
+      const mine = [...runs.values()].filter((run) => run.session === session);
+      logger.warn(
+        { reason: session.lost.reason, running: mine.length },
+        'the session was lost; its tasks go to others',
+      );
+      for (const run of mine) runner.lose(run, session.lost.reason);
+    },
+  });
+
+  function reportUnsettled(operation: SettleOp, outcome: SettleOutcome): void {
+    logger.warn(
+      { taskId: operation.lease.taskId, attempt: operation.lease.attempt, operation: operation.type, outcome },
+      'the outcome of a run was not taken: the task had been given to somebody else or ended',
+    );
+  }
+
+  function start(delivery: Delivery, session: Session, handler: Handler): void {
+    const run = new TaskRun(delivery, session, handler, support);
+    runs.set(keyOf(run.id, run.fence), run);
+    if (!markLastAttempts || run.attempt < run.maxAttempts) {
+      runner.start(run);
+      return;
+    }
+    // LSE-16: only a last attempt that began may be counted as lost when this process dies.
+    void reports.send(session, { lease: delivery.lease, begun: true }).then((outcome) => {
+      if (run.ended) return;
+      if (outcome === 'stale') runner.lose(run, new AbortedError('removed', 'the task was taken away before it began'));
+      else runner.start(run);
+    });
+  }
+
+  function createLanes(laneSupport: LaneSupport): void {
+    const shared = options.handlers.filter((handler) => handler.concurrency === undefined);
+    const groups = options.handlers.filter((handler) => handler.concurrency !== undefined).map((handler) => [handler]);
+    if (shared.length > 0) groups.push(shared);
+    for (const group of groups) {
+      const queues = options.queues ?? [...new Set(group.map((handler) => handler.definition.queue))];
+      const concurrency = Math.min(options.concurrency, group[0]?.concurrency ?? options.concurrency);
+      const lane = new Lane(group, concurrency, queues, laneSupport);
+      lanes.push(lane);
+      for (const name of lane.handlers.keys()) laneOf.set(name, lane);
+    }
+  }
+
+  async function open(): Promise<void> {
+    const capabilities = await broker.open();
+    markLastAttempts = capabilities.reports.begun;
+    await keeper.current();
+    if (stopClaiming.signal.aborted) return;
+    createLanes({
+      clock,
+      logger,
+      stop: stopClaiming.signal,
+      session: () => keeper.current(),
+      hasSlot: () => runs.size < options.concurrency,
+      isCongested: () => settles.pending >= congestion,
+      start,
+      release: (delivery, session) => settles.add(session, { type: 'release', lease: delivery.lease }),
+      maxClaim: capabilities.batch.maxClaim,
+      prefetch: options.prefetch,
+    });
+    for (const lane of lanes) loops.push(lane.run());
+    if (options.maintenanceMs !== false) {
+      const intervalMs = options.maintenanceMs ?? capabilities.session.sweepMs;
+      const { random } = options;
+      loops.push(runMaintenance({ broker, intervalMs, clock, logger, random, stop: stopClaiming.signal }));
+    }
+  }
+
+  // Sockets and timers of an idle worker do not keep the process alive by themselves; a started worker should.
+  let keepAlive: NodeJS.Timeout | undefined;
+
+  async function stop(): Promise<ShutdownReport> {
+    stopClaiming.abort();
+    const hurried = new Promise<void>((resolve) => {
+      hurry = resolve;
+    });
+    await starting?.catch(() => {});
+    try {
+      return await shutDown({
+        runs,
+        lanes,
+        loops,
+        runner,
+        settles,
+        reports,
+        keeper,
+        clock,
+        hurried,
+        drainMs: options.drainMs,
+        graceMs: options.graceMs,
+      });
+    } finally {
+      await client?.close();
+      await release();
+      clearInterval(keepAlive);
+    }
+  }
+
+  return {
+    instance,
+    get running() {
+      return runs.size;
+    },
+    start() {
+      if (stopping !== undefined) {
+        return Promise.reject(new ClosedError('this worker was stopped; create another one', { reason: 'closed' }));
+      }
+      keepAlive ??= setInterval(() => {}, 2 ** 30);
+      starting ??= open().catch((error: unknown) => {
+        starting = undefined;
+        clearInterval(keepAlive);
+        keepAlive = undefined;
+        throw error;
+      });
+      return starting;
+    },
+    stop(stopOptions = {}) {
+      stopping ??= stop();
+      if (stopOptions.force === true) hurry?.();
+      return stopping;
+    },
+    async [Symbol.asyncDispose]() {
+      await this.stop();
+    },
+  };
+}
+
+const stopReasons = { cancel: 'cancelled', pause: 'paused', remove: 'removed' } as const;
+
+function keyOf(taskId: string, fence: number): string {
+  return `${fence}:${taskId}`;
+}

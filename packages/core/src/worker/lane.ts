@@ -1,0 +1,202 @@
+import { reconnectDelay, sleep } from '../adapter/deadline.ts';
+import type { Delivery, Session } from '../broker/session.ts';
+import type { Clock } from '../clock.ts';
+import { isMillraceError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Handler } from './handle.ts';
+
+/** What a lane needs from its worker. */
+export interface LaneSupport {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly session: () => Promise<Session>;
+  /** Aborts when the worker stops claiming. */
+  readonly stop: AbortSignal;
+  /** Whether the worker as a whole may run one more. */
+  readonly hasSlot: () => boolean;
+  /** Whether unanswered settles have piled up. */
+  readonly isCongested: () => boolean;
+  readonly start: (delivery: Delivery, session: Session, handler: Handler) => void;
+  readonly release: (delivery: Delivery, session: Session) => void;
+  readonly maxClaim: number;
+  /** Tasks claimed ahead of free slots: a number, or `auto` from how long handlers take. */
+  readonly prefetch: number | 'auto';
+}
+
+interface Held {
+  readonly delivery: Delivery;
+  readonly session: Session;
+}
+
+/** Work to keep at hand while the next claim is under way, in milliseconds of all slots. */
+const lookAheadMs = 50;
+const longestLookAhead = 500;
+/** How long the event loop may be kept from I/O by starting handlers. */
+const sliceMs = 10;
+/** One long poll. It is asked again at once; a shorter one only costs round trips. */
+const waitMs = 20_000;
+
+/**
+ * Claims and starts tasks for handlers that share a limit: all without one of their own, or exactly one with. It asks
+ * for what its free slots can take, plus a look-ahead that hides the round trip: as many tasks as the slots can work
+ * off in 50 ms, judged by how long handlers took so far. Slow handlers therefore claim nothing ahead.
+ */
+export class Lane {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly #concurrency: number;
+  readonly #queues: readonly string[];
+  readonly #names: readonly string[];
+  readonly #support: LaneSupport;
+  #held: Held[] = [];
+  #active = 0;
+  /** Moving average of a run's duration; unknown until the first one ended. */
+  #averageMs = Number.POSITIVE_INFINITY;
+  #sliceEnd = 0;
+  #pumping = false;
+  #resumeClaiming: (() => void) | undefined;
+
+  constructor(handlers: readonly Handler[], concurrency: number, queues: readonly string[], support: LaneSupport) {
+    this.handlers = new Map(handlers.map((handler) => [handler.definition.name, handler]));
+    this.#concurrency = concurrency;
+    this.#queues = queues;
+    this.#names = [...this.handlers.keys()];
+    this.#support = support;
+  }
+
+  get held(): number {
+    return this.#held.length;
+  }
+
+  /** Claims until the worker stops. Survives whatever the broker does. */
+  async run(): Promise<void> {
+    const { clock, logger, stop } = this.#support;
+    for (let failures = 0; !stop.aborted; ) {
+      const room = this.#room();
+      if (room === 0) {
+        await this.#roomAppears();
+        continue;
+      }
+      try {
+        await this.#claim(room);
+        if (failures > 0) logger.info({ queues: this.#queues }, 'claims work again');
+        failures = 0;
+      } catch (error) {
+        if (stop.aborted) return;
+        // A lost session has been reported already; the next claim opens another one.
+        if (isMillraceError(error, 'LEASE_LOST')) continue;
+        failures++;
+        logger.warn({ error, failures, queues: this.#queues }, 'cannot claim tasks; trying again');
+        await sleep(reconnectDelay(failures), stop, clock);
+      }
+    }
+  }
+
+  async #claim(limit: number): Promise<void> {
+    const session = await this.#support.session();
+    if (this.#support.stop.aborted) return;
+    const ahead = Math.max(this.#held.length, limit - this.#freeSlots());
+    const deliveries = await session.claim({
+      queues: this.#queues,
+      names: this.#names,
+      limit,
+      waitMs,
+      signal: this.#support.stop,
+    });
+    for (const delivery of deliveries) this.#held.push({ delivery, session });
+    this.pump();
+    // Another lane took slots meanwhile: what cannot start soon must not keep idle workers elsewhere waiting.
+    if (this.#held.length > ahead && this.#freeSlots() === 0) this.#giveBack(ahead);
+  }
+
+  /** How many more to claim now; 0 while enough is at hand. */
+  #room(): number {
+    if (this.#support.isCongested()) return 0;
+    const ahead = this.#lookAhead();
+    const wanted = this.#freeSlots() + ahead - this.#held.length;
+    // Below half of the look-ahead one claim refills it; claiming at every finished task would undo the batching.
+    if (wanted <= 0 || (this.#held.length > ahead / 2 && this.#held.length > 0)) return 0;
+    return Math.min(wanted, this.#support.maxClaim);
+  }
+
+  #freeSlots(): number {
+    return this.#support.hasSlot() ? this.#concurrency - this.#active : 0;
+  }
+
+  #lookAhead(): number {
+    const { prefetch } = this.#support;
+    if (prefetch !== 'auto') return prefetch;
+    return Math.min(longestLookAhead, Math.floor((this.#concurrency * lookAheadMs) / this.#averageMs));
+  }
+
+  #roomAppears(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#support.stop.removeEventListener('abort', done);
+        this.#resumeClaiming = undefined;
+        resolve();
+      };
+      this.#support.stop.addEventListener('abort', done, { once: true });
+      this.#resumeClaiming = done;
+      if (this.#support.stop.aborted) done();
+    });
+  }
+
+  /** Starts what is held while slots are free, in slices so that handlers cannot keep the event loop from I/O. */
+  pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#held.length > 0 && this.#active < this.#concurrency && this.#support.hasSlot()) {
+      if (performance.now() > this.#sliceEnd) {
+        this.#startSlice();
+        return;
+      }
+      const { delivery, session } = this.#held.shift() as Held;
+      const handler = this.handlers.get(delivery.name);
+      if (handler === undefined) {
+        this.#support.release(delivery, session);
+        continue;
+      }
+      this.#active++;
+      this.#support.start(delivery, session, handler);
+    }
+    this.#pumping = false;
+    if (this.#resumeClaiming !== undefined && this.#room() > 0) this.#resumeClaiming();
+  }
+
+  #startSlice(): void {
+    setImmediate(() => {
+      this.#sliceEnd = performance.now() + sliceMs;
+      this.#pumping = false;
+      this.pump();
+    });
+  }
+
+  /** A run has ended and its slot is free. */
+  finished(durationMs: number): void {
+    this.#active--;
+    this.#averageMs =
+      this.#averageMs === Number.POSITIVE_INFINITY ? durationMs : this.#averageMs * 0.9 + durationMs * 0.1;
+  }
+
+  /** Hands back what was claimed ahead, down to a number. */
+  #giveBack(keep: number): void {
+    for (const { delivery, session } of this.#held.splice(keep)) this.#support.release(delivery, session);
+  }
+
+  /** Hands back everything not started yet; returns how many. */
+  releaseAll(): number {
+    const count = this.#held.length;
+    this.#giveBack(0);
+    return count;
+  }
+
+  /** The session is gone, and what it held with it. */
+  drop(session: Session): void {
+    this.#held = this.#held.filter((held) => held.session !== session);
+  }
+
+  /** Looks again whether to claim: a congestion has ended. */
+  wake(): void {
+    if (this.#resumeClaiming !== undefined && this.#room() > 0) this.#resumeClaiming();
+  }
+}

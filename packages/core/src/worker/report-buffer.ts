@@ -1,0 +1,92 @@
+import type { Session, SettleOutcome, TaskReport } from '../broker/session.ts';
+import type { Clock, TimerHandle } from '../clock.ts';
+import type { TaskLogLine } from '../task.ts';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+interface Entry {
+  readonly session: Session;
+  readonly report: Mutable<TaskReport> & { log?: TaskLogLine[] };
+  readonly waiters: ((outcome: SettleOutcome) => void)[];
+}
+
+/** Progress and log lines may wait this long for company. */
+const gatherMs = 100;
+
+/** Collects what running tasks report and sends it as one call per session; the last progress of a task wins. */
+export class ReportBuffer {
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown) => void;
+  #entries = new Map<string, Entry>();
+  #timer: TimerHandle | undefined;
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(clock: Clock, onError: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#onError = onError;
+  }
+
+  /** Adds to what will be sent for a run; nobody waits for it. */
+  add(session: Session, report: TaskReport): void {
+    this.#merge(session, report);
+    this.#timer ??= this.#clock.setTimer(() => void this.flush(), gatherMs);
+  }
+
+  /** Adds, sends with the next batch, and tells what became of it. */
+  send(session: Session, report: TaskReport): Promise<SettleOutcome> {
+    const entry = this.#merge(session, report);
+    return new Promise((resolve) => {
+      entry.waiters.push(resolve);
+      queueMicrotask(() => void this.flush());
+    });
+  }
+
+  /** Whether something is still to be sent for a run: it has to go out before the run is settled. */
+  has(taskId: string, fence: number): boolean {
+    return this.#entries.has(keyOf(taskId, fence));
+  }
+
+  /** Sends everything; resolves when it is answered. Batches go out one after the other, so order is kept. */
+  flush(): Promise<void> {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
+    if (this.#entries.size > 0) {
+      const entries = [...this.#entries.values()];
+      this.#entries = new Map();
+      this.#sending = this.#sending.then(() => this.#deliver(entries));
+    }
+    return this.#sending;
+  }
+
+  #merge(session: Session, report: TaskReport): Entry {
+    const key = keyOf(report.lease.taskId, report.lease.fence);
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { session, report: { lease: report.lease }, waiters: [] };
+      this.#entries.set(key, entry);
+    }
+    const { log, ...rest } = report;
+    Object.assign(entry.report, rest);
+    if (log !== undefined) entry.report.log = [...(entry.report.log ?? []), ...log];
+    return entry;
+  }
+
+  async #deliver(entries: readonly Entry[]): Promise<void> {
+    for (const session of new Set(entries.map((entry) => entry.session))) {
+      const mine = entries.filter((entry) => entry.session === session);
+      let outcomes: readonly SettleOutcome[] = [];
+      try {
+        outcomes = await session.report(mine.map((entry) => entry.report));
+      } catch (error) {
+        this.#onError(error);
+      }
+      mine.forEach((entry, index) => {
+        for (const resolve of entry.waiters) resolve(outcomes[index] ?? 'unknown');
+      });
+    }
+  }
+}
+
+function keyOf(taskId: string, fence: number): string {
+  return `${fence}:${taskId}`;
+}

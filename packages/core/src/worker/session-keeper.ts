@@ -1,0 +1,66 @@
+import { reconnectDelay, sleep } from '../adapter/deadline.ts';
+import type { Broker } from '../broker/broker.ts';
+import type { Session, SessionOptions } from '../broker/session.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../logger.ts';
+
+/** What the keeper needs. */
+export interface SessionKeeperOptions {
+  readonly broker: Broker<unknown>;
+  readonly session: SessionOptions;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onLost: (session: Session) => void;
+  /** Ends the attempts to open a session. */
+  readonly stop: AbortSignal;
+}
+
+/** Keeps one session open at the broker: the first claim opens it, and a lost one is replaced. */
+export class SessionKeeper {
+  readonly #options: SessionKeeperOptions;
+  #session: Session | undefined;
+  #opening: Promise<Session> | undefined;
+
+  constructor(options: SessionKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** The session now open, opening one if need be. Keeps trying until `stop`. */
+  current(): Promise<Session> {
+    if (this.#session !== undefined && !this.#session.lost.aborted) return Promise.resolve(this.#session);
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Session> {
+    const { broker, clock, logger, stop } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const session = await broker.openSession(this.#options.session);
+        this.#session = session;
+        session.lost.addEventListener('abort', () => this.#lost(session), { once: true });
+        if (session.lost.aborted) continue;
+        return session;
+      } catch (error) {
+        if (stop.aborted) throw error;
+        logger.warn({ error, attempt }, 'cannot open a session at the broker; trying again');
+        await sleep(reconnectDelay(attempt), stop, clock);
+        if (stop.aborted) throw error;
+      }
+    }
+  }
+
+  #lost(session: Session): void {
+    if (this.#session === session) this.#session = undefined;
+    this.#options.onLost(session);
+  }
+
+  /** Ends the session, giving back what it holds. */
+  async end(): Promise<void> {
+    const session = this.#session ?? (await this.#opening?.catch(() => undefined));
+    this.#session = undefined;
+    await session?.end();
+  }
+}
