@@ -31,6 +31,12 @@ export interface RetryPolicy {
  */
 export type Jitter = 'none' | 'equal' | 'full';
 
+const jitters: Readonly<Record<Jitter, (ms: number, random: number) => number>> = {
+  none: (ms) => ms,
+  equal: (ms, random) => ms / 2 + (ms / 2) * random,
+  full: (ms, random) => ms * random,
+};
+
 /** Options of {@link fixed}. */
 export interface FixedOptions {
   readonly attempts: number;
@@ -160,12 +166,6 @@ function policy(
     delay: ({ attempt }, random) => (attempt >= attempts ? 'give up' : Math.round(spread(delayOf(attempt), random))),
   };
 }
-
-const jitters: Readonly<Record<Jitter, (ms: number, random: number) => number>> = {
-  none: (ms) => ms,
-  equal: (ms, random) => ms / 2 + (ms / 2) * random,
-  full: (ms, random) => ms * random,
-};
 
 function describe(value: unknown): string {
   return typeof value === 'number' ? String(value) : value === null ? 'null' : typeof value;

@@ -1,0 +1,25 @@
+// The lanes of `npm test -- --only a,b`: which files belong to each, and which servers they need.
+// vitest.config.mjs makes one vitest project of each; tools/test.mjs starts the servers.
+
+/** @type {Record<string, { include: string[], exclude?: string[], servers: string[], timeoutMs: number }>} */
+export const lanes = {
+  unit: {
+    include: [
+      'packages/*/src/**/*.test.ts',
+      'conformance/src/**/*.test.ts',
+      'conformance/test/**/*.test.ts',
+      'tools/**/*.test.mjs',
+    ],
+    servers: [],
+    timeoutMs: 5_000,
+  },
+  memory: { include: ['packages/memory/test/**/*.test.ts'], servers: [], timeoutMs: 30_000 },
+  pglite: { include: ['packages/postgres/test/**/pglite*.test.ts'], servers: [], timeoutMs: 60_000 },
+  postgres: {
+    include: ['packages/postgres/test/**/*.test.ts'],
+    exclude: ['packages/postgres/test/**/pglite*.test.ts'],
+    servers: ['postgres', 'pgbouncer'],
+    timeoutMs: 60_000,
+  },
+  examples: { include: ['examples/*/test/**/*.test.ts'], servers: [], timeoutMs: 120_000 },
+};

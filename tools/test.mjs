@@ -1,0 +1,106 @@
+// npm test [-- --only unit,memory,…] [-- -t pattern]: installs, starts private servers, runs vitest, stops everything,
+// and ends with the line `N passed, N failed, N skipped`.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { exitWithNpm } from './exit-with-npm.mjs';
+import { lanes } from './lanes.mjs';
+import { ensureInstalled } from './pnpm.mjs';
+import { startPgbouncer } from './servers/pgbouncer.mjs';
+import { startPostgres } from './servers/postgres.mjs';
+import { createKeeper } from './servers/process.mjs';
+import { SUMMARY_FILE } from './summary-reporter.mjs';
+import { root } from './workspace.mjs';
+
+// In the order they start: each gets the environment the ones before it made.
+const servers = { postgres: startPostgres, pgbouncer: startPgbouncer };
+
+// pnpm hands on the `--` that npm keeps.
+const { chosen, vitestArguments } = readArguments(process.argv.slice(2).filter((argument) => argument !== '--'));
+const keeper = createKeeper();
+let interrupted = false;
+// Even the hard exit is safe: the watchdog sees it and stops what runs.
+exitWithNpm();
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+  process.once(signal, async () => {
+    interrupted = true;
+    await keeper.stop();
+    process.exit(code);
+  });
+}
+
+let summary;
+try {
+  await ensureInstalled();
+  summary = await runVitest(await startServers());
+} catch (error) {
+  if (!interrupted) console.error(`\n${error.message}`);
+  summary = { passed: 0, failed: 1, skipped: [], unexplained: [] };
+}
+await keeper.stop();
+if (!interrupted) report(summary);
+
+function readArguments(args) {
+  const rest = [];
+  let only;
+  for (let index = 0; index < args.length; index++) {
+    if (args[index] === '--only') only = args[++index] ?? '';
+    else if (args[index].startsWith('--only=')) only = args[index].slice('--only='.length);
+    else rest.push(args[index]);
+  }
+  const names = only === undefined ? Object.keys(lanes) : only.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !Object.hasOwn(lanes, name));
+  if (unknown.length > 0) {
+    console.error(`--only: no lane "${unknown.join('", "')}"; there are ${Object.keys(lanes).join(', ')}`);
+    process.exit(2);
+  }
+  return { chosen: names, vitestArguments: rest };
+}
+
+async function startServers() {
+  const needed = new Set(chosen.flatMap((name) => lanes[name].servers));
+  const environment = {};
+  for (const [name, start] of Object.entries(servers)) {
+    if (needed.has(name)) Object.assign(environment, await start(keeper, environment));
+  }
+  return environment;
+}
+
+async function runVitest(environment) {
+  const summaryFile = path.join(keeper.temporaryFolder('summary'), 'summary.json');
+  const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const projects = chosen.flatMap((name) => ['--project', name]);
+  const reporters = ['--reporter', 'dot', '--reporter', path.join(root, 'tools', 'summary-reporter.mjs')];
+  const child = keeper.spawn(process.execPath, [vitest, 'run', ...projects, ...reporters, ...vitestArguments], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...environment, [SUMMARY_FILE]: summaryFile },
+  });
+  const [code] = await once(child, 'exit');
+  const result = readSummary(summaryFile);
+  if (code !== 0 && result.failed === 0 && !interrupted) {
+    console.error(`\nvitest ended with exit code ${code}; see above.`);
+    result.failed = 1;
+  }
+  return result;
+}
+
+function readSummary(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 0, skipped: [], unexplained: [] };
+  }
+}
+
+function report({ passed, failed, skipped, unexplained }) {
+  for (const { name, reason } of skipped)
+    console.log(`skipped: ${name.includes(reason) ? name : `${name} [${reason}]`}`);
+  for (const name of unexplained) {
+    console.error(`failed: ${name}: skipped without a reason; put one in square brackets into its title`);
+  }
+  const nothingRan = passed + failed === 0;
+  if (nothingRan) console.error('failed: no test ran');
+  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  process.exitCode = failed > 0 || nothingRan ? 1 : 0;
+}
