@@ -23,15 +23,19 @@ const pattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
  * @throws ValidationError when the value is negative, not finite or not a known form.
  */
 export function parseDuration(value: Duration, option: string): number {
-  if (typeof value === 'number') {
-    if (Number.isFinite(value) && value >= 0) return Math.ceil(value);
-    throw invalidDuration(value, option);
-  }
+  const ms = typeof value === 'number' ? value : readText(value);
+  // Adding 0 turns -0 into 0.
+  const whole = Math.ceil(ms) + 0;
+  if (Number.isSafeInteger(whole) && ms >= 0) return whole;
+  throw invalidDuration(value, option);
+}
+
+function readText(value: unknown): number {
   const match = typeof value === 'string' ? pattern.exec(value) : null;
-  if (match === null) throw invalidDuration(value, option);
+  if (match === null) return Number.NaN;
   const ms = Number(match[1]) * unitMs[match[2] as DurationUnit];
-  if (!Number.isSafeInteger(Math.ceil(ms))) throw invalidDuration(value, option);
-  return Math.ceil(ms);
+  // 4.03 × 1000 is 4030.0000000000005 in binary; the noise must not round up to another millisecond.
+  return Number.isInteger(ms) ? ms : Number(ms.toPrecision(15));
 }
 
 function invalidDuration(value: unknown, option: string): ValidationError {

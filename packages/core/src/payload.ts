@@ -9,8 +9,8 @@ export const deepestPayload = 500;
 
 /**
  * Encodes a value as it is stored: JSON, or base64 for a top-level `Uint8Array`. What JSON would change silently is
- * refused with the path to it: `NaN`, infinities, `bigint`, functions, symbols, `Map`, `Set`, nested bytes, cycles.
- * As in JSON, object properties that are `undefined` are left out, and `toJSON` is honoured (a `Date` becomes its
+ * refused with the path to it: `NaN`, infinities, `bigint`, functions, symbols, `Map`, `Set`, promises, boxed
+ * primitives, invalid dates, nested bytes, cycles. As in JSON, object properties that are `undefined` are left out, and `toJSON` is honoured (a `Date` becomes its
  * ISO text). -0, lone surrogates, U+0000 and `__proto__` keys survive. `undefined` encodes to `undefined`: absent.
  *
  * @param option what the value is, for the message.
@@ -29,12 +29,20 @@ export function encodePayload(value: unknown, option: string): Payload | undefin
 /** Decodes what `encodePayload` made. @throws CorruptTaskError when it is neither JSON nor base64 */
 export function decodePayload(payload: Payload | undefined): unknown {
   if (payload === undefined) return undefined;
-  if (payload.startsWith(bytesPrefix)) return new Uint8Array(Buffer.from(payload.slice(bytesPrefix.length), 'base64'));
+  if (payload.startsWith(bytesPrefix)) return decodeBytes(payload.slice(bytesPrefix.length));
   try {
     return JSON.parse(payload);
   } catch (cause) {
     throw new CorruptTaskError('the stored payload is not valid JSON', { cause, reason: 'decode-failed' });
   }
+}
+
+function decodeBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+  // Buffer skips what is not base64 without a word; the length then tells (PAY-12).
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  if (bytes.length === (text.length / 4) * 3 - padding) return bytes;
+  throw new CorruptTaskError('the stored payload is not valid base64', { reason: 'decode-failed' });
 }
 
 interface Audit {
@@ -64,33 +72,48 @@ function inspect(value: unknown, path: string, depth: number, audit: Audit): voi
 function inspectObject(value: object, path: string, depth: number, audit: Audit): void {
   if (depth >= deepestPayload)
     throw unstorable(audit, path, `is nested deeper than ${deepestPayload} levels or circular`);
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      inspect(value[index], `${path}[${index}]`, depth + 1, audit);
+  refuseSilentLoss(value, path, audit);
+  const written = writtenForm(value);
+  if (typeof written !== 'object' || written === null) return inspect(written, path, depth, audit);
+  if (written !== value) refuseSilentLoss(written, path, audit);
+  if (Array.isArray(written)) {
+    for (let index = 0; index < written.length; index++) {
+      inspect(written[index], `${path}[${index}]`, depth + 1, audit);
     }
     return;
   }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
-      throw unstorable(audit, path, 'holds bytes; only a top-level Uint8Array can be stored');
-    }
-    if (value instanceof Map || value instanceof Set) throw unstorable(audit, path, `is a ${value.constructor.name}`);
-  }
-  const toJson: unknown = (value as { toJSON?: unknown }).toJSON;
-  if (typeof toJson === 'function') {
-    const written: unknown = toJson.call(value, '');
-    if (written !== value) inspect(written, path, depth + 1, audit);
-    return;
-  }
-  for (const key of Object.keys(value)) {
-    const member = (value as Record<string, unknown>)[key];
+  for (const key of Object.keys(written)) {
+    const member = (written as Record<string, unknown>)[key];
     if (member !== undefined) inspect(member, path === '' ? key : `${path}.${key}`, depth + 1, audit);
   }
 }
 
+/** What JSON writes in place of an object: it asks `toJSON` once, and does not ask the answer again. */
+function writtenForm(value: object): unknown {
+  const toJson: unknown = (value as { toJSON?: unknown }).toJSON;
+  return typeof toJson === 'function' ? toJson.call(value, '') : value;
+}
+
+const lossy = [Map, Set, Promise, Number, String, Boolean, BigInt, Symbol] as const;
+
+/** JSON would write these as `{}`, as `null`, or throw without saying where. */
+function refuseSilentLoss(value: object, path: string, audit: Audit): void {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
+    throw unstorable(audit, path, 'holds bytes; only a top-level Uint8Array can be stored');
+  }
+  if (value instanceof Date && Number.isNaN(value.getTime())) throw unstorable(audit, path, 'is an invalid Date');
+  const loss = lossy.find((type) => value instanceof type);
+  if (loss !== undefined) throw unstorable(audit, path, `is a ${loss.name} object`);
+}
+
+/** Keys are the caller's words: enough of them to find the place, not all of a deep path. */
+const longestPath = 200;
+
 function unstorable(audit: Audit, path: string, problem: string): ValidationError {
-  const where = path === '' ? audit.option : `${audit.option}: ${path}`;
+  const short = path.length <= longestPath ? path : `${path.slice(0, longestPath)}…`;
+  const where = path === '' ? audit.option : `${audit.option}: ${short}`;
   return new ValidationError(`${where} ${problem}, which cannot be stored`, {
     option: audit.option,
     reason: 'unstorable-value',
@@ -101,11 +124,11 @@ function unstorable(audit: Audit, path: string, problem: string): ValidationErro
 function writeWithNegativeZero(value: unknown): string {
   if (Object.is(value, -0)) return '-0';
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const toJson: unknown = (value as { toJSON?: unknown }).toJSON;
-  if (typeof toJson === 'function') return writeWithNegativeZero(toJson.call(value, ''));
-  if (Array.isArray(value)) return `[${value.map(writeWithNegativeZero).join(',')}]`;
-  const members = Object.keys(value)
-    .filter((key) => (value as Record<string, unknown>)[key] !== undefined)
-    .map((key) => `${JSON.stringify(key)}:${writeWithNegativeZero((value as Record<string, unknown>)[key])}`);
+  const written = writtenForm(value);
+  if (typeof written !== 'object' || written === null) return writeWithNegativeZero(written);
+  if (Array.isArray(written)) return `[${written.map(writeWithNegativeZero).join(',')}]`;
+  const members = Object.keys(written)
+    .filter((key) => (written as Record<string, unknown>)[key] !== undefined)
+    .map((key) => `${JSON.stringify(key)}:${writeWithNegativeZero((written as Record<string, unknown>)[key])}`);
   return `{${members.join(',')}}`;
 }

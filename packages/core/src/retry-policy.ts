@@ -77,12 +77,14 @@ export function none(): RetryPolicy {
 
 /** The same delay after each failure. @throws ValidationError naming the option. */
 export function fixed(options: FixedOptions): RetryPolicy {
+  refuseUnknown(options, ['attempts', 'delay', 'jitter'], 'fixed');
   const delayMs = parseDuration(options.delay ?? '1s', 'retry.delay');
   return policy(options, 'none', () => delayMs);
 }
 
 /** `min(max, base × n)` after the n-th failure. @throws ValidationError naming the option. */
 export function linear(options: LinearOptions): RetryPolicy {
+  refuseUnknown(options, ['attempts', 'base', 'max', 'jitter'], 'linear');
   const baseMs = parseDuration(options.base ?? '1s', 'retry.base');
   const maxMs = parseDuration(options.max ?? '1h', 'retry.max');
   return policy(options, 'none', (attempt) => Math.min(maxMs, baseMs * attempt));
@@ -94,6 +96,7 @@ export function linear(options: LinearOptions): RetryPolicy {
  * @throws ValidationError naming the option.
  */
 export function exponential(options: ExponentialOptions): RetryPolicy {
+  refuseUnknown(options, ['attempts', 'base', 'factor', 'max', 'jitter'], 'exponential');
   const baseMs = parseDuration(options.base ?? '1s', 'retry.base');
   const maxMs = parseDuration(options.max ?? '1h', 'retry.max');
   const factor = options.factor ?? 2;
@@ -102,8 +105,8 @@ export function exponential(options: ExponentialOptions): RetryPolicy {
       option: 'retry.factor',
     });
   }
-  // factor^(n-1) overflows to Infinity for large n; Math.min still gives the cap.
-  return policy(options, 'equal', (attempt) => Math.min(maxMs, baseMs * factor ** (attempt - 1)));
+  // factor^(n-1) overflows to Infinity for large n; Math.min still gives the cap. But 0 × Infinity is NaN.
+  return policy(options, 'equal', (attempt) => (baseMs === 0 ? 0 : Math.min(maxMs, baseMs * factor ** (attempt - 1))));
 }
 
 /** One delay per retry, in order: `delays(['1s', '10s', '5m'])` runs up to four times. */
@@ -126,12 +129,15 @@ export function custom(
   if (typeof rule !== 'function') {
     throw new ValidationError('custom(rule) needs a function', { option: 'retry.rule' });
   }
+  refuseUnknown(options, ['attempts'], 'custom');
   const attempts = checkAttempts(options.attempts ?? Number.POSITIVE_INFINITY, 'retry.attempts');
   return {
     attempts,
     delay(failure) {
-      const answer = rule(failure);
-      return answer === 'give up' ? answer : parseDuration(answer, 'retry.rule result');
+      const answer: unknown = rule(failure);
+      // An async rule is refused below; its rejection must not take the process down.
+      if (answer instanceof Promise) answer.catch(() => {});
+      return answer === 'give up' ? answer : parseDuration(answer as Duration, 'retry.rule result');
     },
   };
 }
@@ -155,16 +161,28 @@ function policy(
   delayOf: (attempt: number) => number,
 ): RetryPolicy {
   const attempts = checkAttempts(options.attempts, 'retry.attempts');
-  const spread = jitters[options.jitter ?? defaultJitter];
-  if (spread === undefined) {
+  const jitter = options.jitter ?? defaultJitter;
+  if (!Object.hasOwn(jitters, jitter)) {
     throw new ValidationError(`retry.jitter must be 'none', 'equal' or 'full'; got ${describe(options.jitter)}`, {
       option: 'retry.jitter',
     });
   }
+  const spread = jitters[jitter];
   return {
     attempts,
     delay: ({ attempt }, random) => (attempt >= attempts ? 'give up' : Math.round(spread(delayOf(attempt), random))),
   };
+}
+
+/** A typo must not silently change how a task is retried (BAD-01). */
+function refuseUnknown(options: object, known: readonly string[], where: string): void {
+  for (const option of Object.keys(options)) {
+    if (known.includes(option)) continue;
+    throw new ValidationError(`${where} has no option '${option}'; it knows ${known.join(', ')}`, {
+      option: `retry.${option}`,
+      reason: 'unknown-option',
+    });
+  }
 }
 
 function describe(value: unknown): string {

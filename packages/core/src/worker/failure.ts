@@ -11,7 +11,7 @@ export function describeFailure(error: unknown, kind: TaskFailure['kind'], worke
   if (typeof error !== 'object' || error === null) {
     return { kind, name: 'NonError', message: bound(safeText(error), longestMessage), worker };
   }
-  const isError = error instanceof Error;
+  const isError = looksLikeError(error);
   const name = textOf(error, 'name') ?? (isError ? 'Error' : 'NonError');
   const message = textOf(error, 'message') ?? (isError ? '' : safeText(error));
   const stack = withCause(error, textOf(error, 'stack'));
@@ -22,6 +22,15 @@ export function describeFailure(error: unknown, kind: TaskFailure['kind'], worke
     ...(stack === undefined ? {} : { stack: bound(stack, longestStack) }),
     worker,
   };
+}
+
+function looksLikeError(value: object): boolean {
+  try {
+    return value instanceof Error;
+  } catch {
+    // A revoked proxy cannot even be asked for its prototype.
+    return false;
+  }
 }
 
 function withCause(error: object, stack: string | undefined): string | undefined {

@@ -39,7 +39,21 @@ export class Snooze extends Error {
 }
 
 function marked(error: unknown, marker: symbol): boolean {
-  return typeof error === 'object' && error !== null && marker in error;
+  try {
+    return typeof error === 'object' && error !== null && marker in error;
+  } catch {
+    // A proxy may throw at any question (RTY-08).
+    return false;
+  }
+}
+
+/** The mark of another copy's class says nothing about the delay it carries. */
+function hasDelay(error: unknown): boolean {
+  try {
+    return Number.isSafeInteger((error as { delayMs?: unknown }).delayMs) && (error as RetryAfter).delayMs >= 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a handler threw {@link NonRetryable}. */
@@ -49,10 +63,10 @@ export function isNonRetryable(error: unknown): boolean {
 
 /** Whether a handler threw {@link RetryAfter}. */
 export function isRetryAfter(error: unknown): error is RetryAfter {
-  return marked(error, retryAfter);
+  return marked(error, retryAfter) && hasDelay(error);
 }
 
 /** Whether a handler threw {@link Snooze}. */
 export function isSnooze(error: unknown): error is Snooze {
-  return marked(error, snooze);
+  return marked(error, snooze) && hasDelay(error);
 }

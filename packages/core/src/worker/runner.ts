@@ -1,5 +1,6 @@
 import type { SettleOp } from '../broker/session.ts';
 import { AbortedError, CorruptTaskError, LeaseLostError, ValidationError } from '../errors.ts';
+import { parseDuration } from '../duration.ts';
 import { decodePayload, encodePayload } from '../payload.ts';
 import { defaultRetry } from '../retry-policy.ts';
 import type { FailureKind } from '../task.ts';
@@ -38,23 +39,28 @@ export class Runner {
     let result: unknown;
     try {
       result = this.#invoke(run);
+      if (isThenable(result)) {
+        result.then(
+          (value) => this.#returned(run, value),
+          (error: unknown) => this.#threw(run, error),
+        );
+        return;
+      }
     } catch (error) {
       this.#threw(run, error);
       return;
     }
-    if (isThenable(result)) {
-      result.then(
-        (value) => this.#returned(run, value),
-        (error: unknown) => this.#threw(run, error),
-      );
-    } else {
-      this.#returned(run, result);
-    }
+    this.#returned(run, result);
   }
 
   #invoke(run: TaskRun): unknown {
     const input = checked(() => validate(run.handler.definition.input, decodePayload(run.delivery.input), 'input'));
-    return isThenable(input) ? input.then((late) => this.#call(run, late), invalid) : this.#call(run, input);
+    if (!isThenable(input)) return this.#call(run, input);
+    return input.then((late) => {
+      // Validation took so long that the run is over: its handler must not begin any more.
+      if (run.ended) throw run.abortReason;
+      return this.#call(run, late);
+    }, invalid);
   }
 
   #call(run: TaskRun, input: unknown): unknown {
@@ -62,7 +68,14 @@ export class Runner {
     if (middleware.length === 0) return run.handler.run(input, run);
     const step = async (index: number): Promise<unknown> => {
       const layer = middleware[index];
-      return layer === undefined ? run.handler.run(input, run) : layer(run, () => step(index + 1));
+      if (layer === undefined) return run.handler.run(input, run);
+      let called = false;
+      return layer(run, () => {
+        // A second run of the handler in one attempt would do its work twice.
+        if (called) throw new Error('a middleware called next twice');
+        called = true;
+        return step(index + 1);
+      });
     };
     return step(0);
   }
@@ -88,6 +101,10 @@ export class Runner {
   }
 
   #complete(run: TaskRun, value: unknown): void {
+    if (run.ended) {
+      this.#reportLate(run, 'finished');
+      return;
+    }
     const { lease } = run.delivery;
     let output: string | undefined;
     try {
@@ -135,11 +152,13 @@ export class Runner {
     const policy = retry.attempts === 1 ? defaultRetry : retry;
     const attempt = Math.min(run.attempt, policy.attempts === run.maxAttempts ? run.attempt : policy.attempts - 1);
     try {
-      return policy.delay({ attempt, kind, error }, this.#options.random());
+      const delay = policy.delay({ attempt, kind, error }, this.#options.random());
+      // A policy may be anybody's object; a broker gets whole milliseconds or nothing.
+      return delay === 'give up' ? delay : parseDuration(delay, 'the delay of the retry policy');
     } catch (policyError) {
       this.#options.logger.error(
         { taskId: run.id, task: run.name, error: policyError },
-        'the retry policy threw; the task ends as failed',
+        'the retry policy threw or gave no duration; the task ends as failed',
       );
       return 'give up';
     }
