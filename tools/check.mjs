@@ -6,7 +6,8 @@ const node = (...args) => collect(process.execPath, args);
 const program = (name, ...args) => installedProgram(name, args);
 
 const steps = {
-  'types (tsc)': () => program('tsc', '--project', 'tsconfig.json'),
+  'types of the packages (tsc)': () => program('tsc', '--project', 'tsconfig.json'),
+  'types of programs using them (tsc)': () => program('tsc', '--project', 'tsconfig.programs.json'),
   'lint and format (biome)': () => program('biome', 'ci', '--colors=off', '--error-on-warnings', '.'),
   'structure (ARCHITECTURE.md)': () => node('tools/check-structure.mjs'),
   'embedded SQL and Lua': () => node('tools/embed-sql.mjs', '--check'),

@@ -1,4 +1,6 @@
+import { kindOf } from './adapter/checks.ts';
 import type { Broker } from './broker/broker.ts';
+import { ValidationError } from './errors.ts';
 
 const users = new WeakMap<Broker<unknown>, number>();
 
@@ -8,12 +10,24 @@ const users = new WeakMap<Broker<unknown>, number>();
  */
 export function useBroker(broker: Broker<unknown>): () => Promise<void> {
   users.set(broker, (users.get(broker) ?? 0) + 1);
-  let released = false;
-  return async () => {
-    if (released) return;
-    released = true;
-    const left = (users.get(broker) ?? 1) - 1;
-    users.set(broker, left);
-    if (left === 0) await broker.close();
+  let released: Promise<void> | undefined;
+  return () => {
+    released ??= release(broker);
+    return released;
   };
+}
+
+async function release(broker: Broker<unknown>): Promise<void> {
+  const left = (users.get(broker) ?? 1) - 1;
+  users.set(broker, left);
+  if (left === 0) await broker.close();
+}
+
+/** Catches the usual slip, a `connect(…)` that was not awaited. @throws ValidationError */
+export function checkBroker(value: unknown): void {
+  if (typeof (value as { openSession?: unknown } | null | undefined)?.openSession === 'function') return;
+  const got = value instanceof Promise ? 'a promise; await it' : kindOf(value);
+  throw new ValidationError(`broker must be a broker, such as \`await connect(url)\` gives; got ${got}`, {
+    option: 'broker',
+  });
 }

@@ -22,12 +22,16 @@ const registered = new Map<string, Adapter>();
  * one. @throws ConfigurationError when it is not an adapter
  */
 export function registerAdapter(adapter: Adapter): void {
-  if (typeof adapter?.connect !== 'function' || !Array.isArray(adapter.schemes) || adapter.schemes.length === 0) {
+  if (!isAdapter(adapter)) {
     throw new ConfigurationError('registerAdapter needs an adapter: { name, schemes, connect(url) }', {
       op: 'registerAdapter',
     });
   }
-  for (const scheme of adapter.schemes) registered.set(scheme, adapter);
+  for (const scheme of adapter.schemes) registered.set(scheme.toLowerCase(), adapter);
+}
+
+function isAdapter(value: Partial<Adapter> | undefined): value is Adapter {
+  return typeof value?.connect === 'function' && Array.isArray(value.schemes) && value.schemes.length > 0;
 }
 
 /** What `connect` takes besides the URL. */
@@ -43,8 +47,16 @@ export interface ConnectOptions {
  */
 export async function connect(url: string | undefined, options: ConnectOptions = {}): Promise<Broker<unknown>> {
   const scheme = schemeOf(url);
+  const given = options.adapters ?? [];
+  if (!given.every(isAdapter)) {
+    throw new ConfigurationError('connect: adapters must hold adapters: { name, schemes, connect(url) }', {
+      op: 'connect',
+      option: 'adapters',
+      reason: 'bad-adapter',
+    });
+  }
   const adapter =
-    options.adapters?.find(({ schemes }) => schemes.includes(scheme)) ??
+    given.find(({ schemes }) => schemes.some((one) => one.toLowerCase() === scheme)) ??
     registered.get(scheme) ??
     (await loadFamilyAdapter(scheme));
   const broker = adapter.connect(url as string);
@@ -87,7 +99,7 @@ async function loadFamilyAdapter(scheme: string): Promise<Adapter> {
   }
   const loaded = await importBeside(name);
   const { adapter } = loaded as { adapter?: Adapter };
-  if (adapter === undefined) {
+  if (!isAdapter(adapter)) {
     throw new ConfigurationError(`connect: ${name} exports no adapter; is it of the same version as @millrace/core?`, {
       op: 'connect',
       reason: 'bad-adapter',

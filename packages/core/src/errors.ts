@@ -59,8 +59,13 @@ export class MillraceError extends Error {
 
 /** Whether a value is a Millrace error, optionally one with the given code. */
 export function isMillraceError(error: unknown, code?: ErrorCode): error is MillraceError {
-  if (typeof error !== 'object' || error === null || !(marker in error)) return false;
-  return code === undefined || (error as MillraceError).code === code;
+  try {
+    if (typeof error !== 'object' || error === null || !(marker in error)) return false;
+    return code === undefined || (error as MillraceError).code === code;
+  } catch {
+    // A proxy may throw at any question; whatever it is, it is not ours.
+    return false;
+  }
 }
 
 /** Wrong URL, credentials, schema, topology or server version. Fix the configuration; never retried. */

@@ -19,9 +19,18 @@ export const silentLogger: Logger = { debug: silence, info: silence, warn: silen
 
 function write(level: 'warn' | 'error'): LogMethod {
   return (first: Readonly<Record<string, unknown>> | string, message?: string) => {
-    const fields = typeof first === 'string' ? '' : ` ${JSON.stringify(first, replaceError)}`;
+    const fields = typeof first === 'string' ? '' : ` ${safeJson(first)}`;
     process.stderr.write(`millrace ${level}: ${message ?? String(first)}${fields}\n`);
   };
+}
+
+function safeJson(fields: Readonly<Record<string, unknown>>): string {
+  try {
+    return JSON.stringify(fields, replaceError);
+  } catch {
+    // Circular, a bigint, a getter that throws: the message matters more than its fields.
+    return `{${Object.keys(fields).join(', ')}}`;
+  }
 }
 
 function replaceError(_key: string, value: unknown): unknown {
@@ -30,3 +39,18 @@ function replaceError(_key: string, value: unknown): unknown {
 
 /** Warnings and errors to standard error, one line each. The default of workers, so that failures are never silent. */
 export const stderrLogger: Logger = { debug: silence, info: silence, warn: write('warn'), error: write('error') };
+
+/** A logger whose own failures stay its own: it is called where an exception would stop a worker or the process. */
+export function guardLogger(logger: Logger): Logger {
+  const guarded =
+    (level: keyof Logger): LogMethod =>
+    (first: Readonly<Record<string, unknown>> | string, message?: string) => {
+      try {
+        if (typeof first === 'string') logger[level](first);
+        else logger[level](first, message ?? '');
+      } catch {
+        // Nowhere left to say it.
+      }
+    };
+  return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') };
+}

@@ -74,7 +74,10 @@ function inspectObject(value: object, path: string, depth: number, audit: Audit)
     throw unstorable(audit, path, `is nested deeper than ${deepestPayload} levels or circular`);
   refuseSilentLoss(value, path, audit);
   const written = writtenForm(value);
-  if (typeof written !== 'object' || written === null) return inspect(written, path, depth, audit);
+  if (typeof written !== 'object' || written === null) {
+    inspect(written, path, depth, audit);
+    return;
+  }
   if (written !== value) refuseSilentLoss(written, path, audit);
   if (Array.isArray(written)) {
     for (let index = 0; index < written.length; index++) {

@@ -22,7 +22,9 @@ function accept(result: StandardSchemaV1.Result<unknown>, option: string): unkno
   );
   const first = issues
     .slice(0, 3)
-    .map(({ message, path }) => (path === undefined || path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`))
+    .map(({ message, path }) =>
+      path === undefined || path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
+    )
     .join('; ');
   throw new ValidationError(`${option} does not match its schema: ${first}`, {
     option,

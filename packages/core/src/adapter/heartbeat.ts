@@ -6,6 +6,11 @@ export interface HeartbeatOptions {
   readonly clock: Clock;
   readonly adapter: string;
   readonly ttlMs: number;
+  /**
+   * `clock.monotonic()` from before the request that opened the session was sent: trust counts from there. Default:
+   * now, which is too late by the time that request took.
+   */
+  readonly openedAt?: number;
   /** Tells the broker. `lost` when the broker no longer knows the session. Must end by the signal. */
   readonly beat: (signal: AbortSignal) => Promise<'alive' | 'lost'>;
 }
@@ -36,10 +41,11 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const lost = new AbortController();
   const intervalMs = ttlMs * beatShare;
   const trustMs = ttlMs * (1 - marginShare);
-  let trustedUntil = clock.monotonic() + trustMs;
+  let trustedUntil = (options.openedAt ?? clock.monotonic()) + trustMs;
   let nextBeat: TimerHandle | undefined;
   let trustEnd: TimerHandle | undefined;
   let beating = false;
+  let hurried = false;
   let stopped = false;
 
   function stop(): void {
@@ -76,6 +82,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   async function beat(): Promise<void> {
     if (stopped || beating) return;
     beating = true;
+    hurried = false;
     const started = clock.monotonic();
     const deadline = new AbortController();
     const timer = clock.setTimer(() => deadline.abort(), intervalMs);
@@ -94,10 +101,16 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
       clock.clearTimer(timer);
       beating = false;
     }
-    schedule(next);
+    schedule(hurried ? 0 : next);
+  }
+
+  function hurry(): void {
+    // The beat under way may have left before the reason to hurry: another one follows it.
+    hurried = beating;
+    if (!beating) schedule(0);
   }
 
   watchTrust();
   schedule(intervalMs);
-  return { lost: lost.signal, declareLost, stop, hurry: () => schedule(0) };
+  return { lost: lost.signal, declareLost, stop, hurry };
 }

@@ -2,7 +2,7 @@ import { checkKnownOptions } from '../adapter/checks.ts';
 import { throwIfAborted } from '../adapter/deadline.ts';
 import type { Broker, EnqueueOutcome, QueueStore } from '../broker/broker.ts';
 import type { Capabilities } from '../broker/capabilities.ts';
-import { useBroker } from '../broker-users.ts';
+import { checkBroker, useBroker } from '../broker-users.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { TaskDefinition, TaskInput, TaskOutput } from '../define-task.ts';
 import { type Duration, parseDuration } from '../duration.ts';
@@ -70,12 +70,14 @@ const knownOptions = ['broker', 'enqueueTimeout', 'headers', 'closeBroker', 'clo
 /** Creates a client. The broker is opened with the first call. @throws ValidationError naming the option */
 export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx> {
   checkKnownOptions(options, knownOptions, 'createClient');
-  const { broker } = options;
+  const { broker, clock = systemClock } = options;
+  checkBroker(broker);
   const timeoutMs = parseDuration(options.enqueueTimeout ?? '10s', 'enqueueTimeout');
   const release = options.closeBroker === false ? async () => {} : useBroker(broker);
-  const batcher = new EnqueueBatcher(broker, timeoutMs, options.clock ?? systemClock);
   let opening: Promise<Capabilities> | undefined;
   let capabilities: Capabilities | undefined;
+  const maxBatch = (): number => capabilities?.batch.maxEnqueue ?? 1;
+  const batcher = new EnqueueBatcher(broker, timeoutMs, clock, maxBatch);
   let closed = false;
 
   function opened(): Promise<Capabilities> {
@@ -93,7 +95,7 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
     return opening;
   }
 
-  const control = createTaskControl(broker, opened);
+  const control = createTaskControl(broker, opened, clock);
 
   async function build(
     definition: TaskDefinition,
@@ -116,8 +118,17 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
     const work =
       callOptions?.transaction === undefined
         ? Promise.all(tasks.map((task) => batcher.add(task)))
-        : broker.enqueue(tasks, { transaction: callOptions.transaction as Tx });
+        : storeInTransaction(tasks, callOptions.transaction as Tx);
     return callOptions?.signal === undefined ? work : abandonOnAbort(work, callOptions.signal);
+  }
+
+  /** One after the other: a transaction runs on one connection. */
+  async function storeInTransaction(tasks: readonly NewTask[], transaction: Tx): Promise<EnqueueOutcome[]> {
+    const outcomes: EnqueueOutcome[] = [];
+    for (let start = 0; start < tasks.length; start += maxBatch()) {
+      outcomes.push(...(await broker.enqueue(tasks.slice(start, start + maxBatch()), { transaction })));
+    }
+    return outcomes;
   }
 
   return {

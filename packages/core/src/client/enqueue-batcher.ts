@@ -6,6 +6,8 @@ import type { NewTask } from '../task.ts';
 
 interface Pending {
   task: NewTask;
+  /** A send of an id generated for this call was not answered: finding it stored is finding our own. */
+  mayBeOurs: boolean;
   readonly deadline: number;
   readonly resolve: (outcome: EnqueueOutcome) => void;
   readonly reject: (error: unknown) => void;
@@ -13,7 +15,7 @@ interface Pending {
 
 // Measured on Postgres: with more than two round trips in flight the batches only get smaller (bench.md, finding 1).
 const maxInFlight = 2;
-const maxBatch = 1_000;
+const largestBatch = 1_000;
 
 /**
  * Sends enqueues that were made together, or while an earlier one was on its way, as one round trip. A caller that
@@ -25,20 +27,29 @@ export class EnqueueBatcher {
   readonly #broker: Broker<unknown>;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #maxBatch: () => number;
   #waiting: Pending[] = [];
   #inFlight = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  constructor(broker: Broker<unknown>, timeoutMs: number, clock: Clock = systemClock) {
+  /** @param maxBatch most tasks the broker takes at once; asked at each send, because it is known once it is open. */
+  constructor(
+    broker: Broker<unknown>,
+    timeoutMs: number,
+    clock: Clock = systemClock,
+    maxBatch: () => number = () => largestBatch,
+  ) {
     this.#broker = broker;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
+    this.#maxBatch = maxBatch;
   }
 
   add(task: NewTask): Promise<EnqueueOutcome> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ task, deadline: this.#clock.monotonic() + this.#timeoutMs, resolve, reject });
+      const deadline = this.#clock.monotonic() + this.#timeoutMs;
+      this.#waiting.push({ task, mayBeOurs: false, deadline, resolve, reject });
       this.#schedule();
     });
   }
@@ -62,6 +73,7 @@ export class EnqueueBatcher {
   }
 
   #flush(): void {
+    const maxBatch = Math.min(largestBatch, this.#maxBatch());
     const batch = this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
     this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(maxBatch);
     if (batch.length === 0) return;
@@ -80,15 +92,14 @@ export class EnqueueBatcher {
       try {
         const outcomes = await this.#broker.enqueue(left.map(({ task }) => task));
         left.forEach((pending, index) => {
-          pending.resolve(resent(pending, outcomes[index], attempt));
+          pending.resolve(resent(pending, outcomes[index]));
         });
         return;
       } catch (error) {
         const delayMs = reconnectDelay(attempt);
         left = this.#giveUp(left, error, delayMs);
         if (left.length === 0) return;
-        if (isMillraceError(error, 'INDETERMINATE'))
-          for (const pending of left) pending.task = maybeStored(pending.task);
+        if (isMillraceError(error, 'INDETERMINATE')) left.forEach(markMaybeStored);
         await sleep(delayMs, undefined, this.#clock);
       }
     }
@@ -107,14 +118,19 @@ export class EnqueueBatcher {
 }
 
 /** After an unanswered send the id may be stored, so the broker has to look for it (DUP-09). */
-function maybeStored(task: NewTask): NewTask {
-  const { fresh, ...rest } = task;
-  return fresh === undefined ? task : rest;
+function markMaybeStored(pending: Pending): void {
+  const { fresh, ...task } = pending.task;
+  if (fresh === undefined) return;
+  pending.task = task;
+  pending.mayBeOurs = true;
 }
 
-/** A generated id that was found on a second send is our own first send, not somebody else's task. */
-function resent(pending: Pending, outcome: EnqueueOutcome | undefined, attempt: number): EnqueueOutcome {
+/**
+ * A generated id that is found after an unanswered send is our own first send, not somebody else's task. An id the
+ * caller chose may have been there before: then nobody can tell, and `duplicate` is what is true in both cases.
+ */
+function resent(pending: Pending, outcome: EnqueueOutcome | undefined): EnqueueOutcome {
   if (outcome === undefined) throw new Error('the broker answered fewer outcomes than tasks');
-  const own = outcome.status === 'duplicate' && outcome.existingId === pending.task.id;
-  return own && attempt > 1 ? { status: 'accepted' } : outcome;
+  const own = pending.mayBeOurs && 'existingId' in outcome && outcome.existingId === pending.task.id;
+  return own ? { status: 'accepted' } : outcome;
 }

@@ -82,7 +82,8 @@ export function buildTask(
     id: options?.id ?? uuidv7(),
     name: definition.name,
     queue: definition.queue,
-    headers: inherited ?? noHeaders,
+    // A copy: it may be sent later, and the caller may go on using its object.
+    headers: inherited === undefined ? noHeaders : { ...inherited },
     priority: definition.priority,
     delayMs: 0,
     maxAttempts: definition.retry.attempts,
@@ -97,6 +98,7 @@ export function buildTask(
 
 function applyOptions(task: Mutable<NewTask>, options: EnqueueOptions<unknown>): void {
   checkKnownOptions(options, knownOptions, 'enqueue');
+  if (options.id !== undefined) checkName(options.id, 'id');
   applyTimes(task, options);
   if (options.queue !== undefined) task.queue = checkName(options.queue, 'queue');
   if (options.priority !== undefined) {

@@ -1,11 +1,13 @@
+import { checkInteger, checkKnownOptions, checkName } from '../adapter/checks.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Capabilities, TaskCapabilities } from '../broker/capabilities.ts';
 import type { ControlOutcome, DueTime, TaskChanges, TaskFilter, TaskPage, TaskStore } from '../broker/task-store.ts';
+import type { Clock } from '../clock.ts';
 import { type Duration, parseDuration } from '../duration.ts';
 import { AbortedError, NotFoundError, TaskFailedError, UnsupportedError, ValidationError } from '../errors.ts';
 import { decodePayload, encodePayload } from '../payload.ts';
 import { isTerminal } from '../state-machine.ts';
-import type { TaskRecord } from '../task.ts';
+import { priorityRange, type TaskRecord } from '../task.ts';
 import type { ResultOptions, TaskAccess } from './task-handle.ts';
 
 /** Lookup and control of stored tasks, by id. Operations the broker does not have throw `UnsupportedError`. */
@@ -32,7 +34,11 @@ export interface TaskControl extends TaskAccess {
 const waitSliceMs = 20_000;
 
 /** @param opened gives the capabilities once the broker is open. */
-export function createTaskControl(broker: Broker<unknown>, opened: () => Promise<Capabilities>): TaskControl {
+export function createTaskControl(
+  broker: Broker<unknown>,
+  opened: () => Promise<Capabilities>,
+  clock: Clock,
+): TaskControl {
   async function store(operation: keyof TaskCapabilities): Promise<TaskStore> {
     const capabilities = await opened();
     const claimed = capabilities.tasks[operation];
@@ -74,17 +80,31 @@ export function createTaskControl(broker: Broker<unknown>, opened: () => Promise
     remove: (id) => one('remove', id),
     reschedule: async (id, due) => first(await (await store('reschedule')).reschedule([id], dueTime(due))),
     update: async (id, changes) => {
-      const { input, ...rest } = changes;
-      const encoded = encodePayload(input, 'input');
-      const all: TaskChanges = encoded === undefined ? rest : { ...rest, input: encoded };
-      return first(await (await store('update')).update([id], all));
+      const checked = checkChanges(changes);
+      return first(await (await store('update')).update([id], checked));
     },
-    result: async (id, options) => awaitResult(await store('wait'), id, options),
+    result: async (id, options) => awaitResult(await store('wait'), id, options, clock),
   };
 }
 
 function first(outcomes: readonly ControlOutcome[]): ControlOutcome {
   return outcomes[0] ?? 'not-found';
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Absent fields stay absent: a broker takes a field that is there for a change. */
+function checkChanges(changes: Parameters<TaskControl['update']>[1]): TaskChanges {
+  checkKnownOptions(changes, ['input', 'priority', 'group', 'owner'], 'tasks.update');
+  const checked: Mutable<TaskChanges> = {};
+  const input = encodePayload(changes.input, 'input');
+  if (input !== undefined) checked.input = input;
+  if (changes.priority !== undefined) {
+    checked.priority = checkInteger(changes.priority, 'priority', priorityRange.lowest, priorityRange.highest);
+  }
+  if (changes.group !== undefined) checked.group = checkName(changes.group, 'group');
+  if (changes.owner !== undefined) checked.owner = checkName(changes.owner, 'owner');
+  return checked;
 }
 
 function dueTime(due: Duration | Date): DueTime {
@@ -93,9 +113,9 @@ function dueTime(due: Duration | Date): DueTime {
   return { at: due.getTime() };
 }
 
-async function awaitResult(tasks: TaskStore, id: string, options: ResultOptions): Promise<unknown> {
+async function awaitResult(tasks: TaskStore, id: string, options: ResultOptions, clock: Clock): Promise<unknown> {
   const limitMs = options.timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.timeout, 'timeout');
-  const started = performance.now();
+  const started = clock.monotonic();
   for (;;) {
     if (options.signal?.aborted === true) {
       throw new AbortedError('caller', `waiting for task ${id} was aborted`, {
@@ -103,7 +123,7 @@ async function awaitResult(tasks: TaskStore, id: string, options: ResultOptions)
         cause: options.signal.reason,
       });
     }
-    const leftMs = limitMs - (performance.now() - started);
+    const leftMs = limitMs - (clock.monotonic() - started);
     const waitMs = Math.max(0, Math.min(waitSliceMs, Math.ceil(leftMs)));
     const [task] = await tasks.wait(
       [id],

@@ -2,6 +2,7 @@ import type { Delivery, Session, SettleOp, SettleOutcome } from '../broker/sessi
 import { useBroker } from '../broker-users.ts';
 import { type Client, createClient } from '../client/create-client.ts';
 import { AbortedError, ClosedError } from '../errors.ts';
+import type { StopRequest } from '../task.ts';
 import type { Handler } from './handle.ts';
 import { Lane, type LaneSupport } from './lane.ts';
 import { runMaintenance } from './maintenance-loop.ts';
@@ -66,7 +67,7 @@ export function createWorker(input: WorkerOptions): Worker {
     random: options.random,
     onEnded: (run) => {
       runs.delete(keyOf(run.id, run.fence));
-      laneOf.get(run.name)?.finished(performance.now() - run.startedAt);
+      laneOf.get(run.name)?.finished(clock.monotonic() - run.startedAt);
       for (const lane of lanes) lane.pump();
     },
   });
@@ -81,7 +82,8 @@ export function createWorker(input: WorkerOptions): Worker {
       ttlMs: options.sessionTtlMs,
       onSignal: ({ taskId, fence, request }) => {
         const run = runs.get(keyOf(taskId, fence));
-        if (run === undefined || run.requested !== undefined) return;
+        if (run === undefined) return withdraw(taskId, fence, request);
+        if (run.requested !== undefined) return;
         run.requested = request;
         run.abort(new AbortedError(stopReasons[request], `a ${request} of the task was requested`, { op: 'run' }));
       },
@@ -104,6 +106,16 @@ export function createWorker(input: WorkerOptions): Worker {
     );
   }
 
+  /** A stop of a task that was claimed ahead: it never begins. */
+  function withdraw(taskId: string, fence: number, request: StopRequest): void {
+    for (const lane of lanes) {
+      const held = lane.withdraw(taskId, fence);
+      if (held === undefined) continue;
+      settles.add(held.session, { type: request === 'pause' ? 'pause' : 'cancel', lease: held.delivery.lease });
+      lane.wake();
+    }
+  }
+
   function start(delivery: Delivery, session: Session, handler: Handler): void {
     const run = new TaskRun(delivery, session, handler, support);
     runs.set(keyOf(run.id, run.fence), run);
@@ -115,6 +127,7 @@ export function createWorker(input: WorkerOptions): Worker {
     void reports.send(session, { lease: delivery.lease, begun: true }).then((outcome) => {
       if (run.ended) return;
       if (outcome === 'stale') runner.lose(run, new AbortedError('removed', 'the task was taken away before it began'));
+      else if (stopClaiming.signal.aborted || run.abortReason !== undefined) runner.skip(run);
       else runner.start(run);
     });
   }
@@ -135,6 +148,7 @@ export function createWorker(input: WorkerOptions): Worker {
   async function open(): Promise<void> {
     const capabilities = await broker.open();
     markLastAttempts = capabilities.reports.begun;
+    if (stopClaiming.signal.aborted) return;
     await keeper.current();
     if (stopClaiming.signal.aborted) return;
     createLanes({
@@ -142,7 +156,7 @@ export function createWorker(input: WorkerOptions): Worker {
       logger,
       stop: stopClaiming.signal,
       session: () => keeper.current(),
-      hasSlot: () => runs.size < options.concurrency,
+      freeSlots: () => options.concurrency - runs.size,
       isCongested: () => settles.pending >= congestion,
       start,
       release: (delivery, session) => settles.add(session, { type: 'release', lease: delivery.lease }),
@@ -182,7 +196,7 @@ export function createWorker(input: WorkerOptions): Worker {
       });
     } finally {
       await client?.close();
-      await release();
+      await release().catch((error: unknown) => logger.warn({ error }, 'the broker did not close'));
       clearInterval(keepAlive);
     }
   }

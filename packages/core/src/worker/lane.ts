@@ -12,8 +12,8 @@ export interface LaneSupport {
   readonly session: () => Promise<Session>;
   /** Aborts when the worker stops claiming. */
   readonly stop: AbortSignal;
-  /** Whether the worker as a whole may run one more. */
-  readonly hasSlot: () => boolean;
+  /** How many more runs the worker as a whole may start. */
+  readonly freeSlots: () => number;
   /** Whether unanswered settles have piled up. */
   readonly isCongested: () => boolean;
   readonly start: (delivery: Delivery, session: Session, handler: Handler) => void;
@@ -23,7 +23,8 @@ export interface LaneSupport {
   readonly prefetch: number | 'auto';
 }
 
-interface Held {
+/** A task claimed ahead, and the session that holds it. */
+export interface Held {
   readonly delivery: Delivery;
   readonly session: Session;
 }
@@ -49,6 +50,8 @@ export class Lane {
   readonly #support: LaneSupport;
   #held: Held[] = [];
   #active = 0;
+  /** Handed back since the worker began to stop. */
+  #handedBack = 0;
   /** Moving average of a run's duration; unknown until the first one ended. */
   #averageMs = Number.POSITIVE_INFINITY;
   #sliceEnd = 0;
@@ -82,9 +85,9 @@ export class Lane {
         failures = 0;
       } catch (error) {
         if (stop.aborted) return;
-        // A lost session has been reported already; the next claim opens another one.
-        if (isMillraceError(error, 'LEASE_LOST')) continue;
         failures++;
+        // A lost session has been reported already; the next claim opens another one, at once but only once.
+        if (failures === 1 && isMillraceError(error, 'LEASE_LOST')) continue;
         logger.warn({ error, failures, queues: this.#queues }, 'cannot claim tasks; trying again');
         await sleep(reconnectDelay(failures), stop, clock);
       }
@@ -102,7 +105,13 @@ export class Lane {
       waitMs,
       signal: this.#support.stop,
     });
+    // Lost while the answer was on its way: the tasks are somebody else's, and the loss was announced before them.
+    if (session.lost.aborted) return;
     for (const delivery of deliveries) this.#held.push({ delivery, session });
+    if (this.#support.stop.aborted) {
+      this.#giveBack(0);
+      return;
+    }
     this.pump();
     // Another lane took slots meanwhile: what cannot start soon must not keep idle workers elsewhere waiting.
     if (this.#held.length > ahead && this.#freeSlots() === 0) this.#giveBack(ahead);
@@ -119,7 +128,7 @@ export class Lane {
   }
 
   #freeSlots(): number {
-    return this.#support.hasSlot() ? this.#concurrency - this.#active : 0;
+    return Math.min(this.#concurrency - this.#active, this.#support.freeSlots());
   }
 
   #lookAhead(): number {
@@ -145,7 +154,7 @@ export class Lane {
   pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    while (this.#held.length > 0 && this.#active < this.#concurrency && this.#support.hasSlot()) {
+    while (this.#held.length > 0 && this.#freeSlots() > 0 && !this.#support.stop.aborted) {
       if (performance.now() > this.#sliceEnd) {
         this.#startSlice();
         return;
@@ -180,14 +189,23 @@ export class Lane {
 
   /** Hands back what was claimed ahead, down to a number. */
   #giveBack(keep: number): void {
-    for (const { delivery, session } of this.#held.splice(keep)) this.#support.release(delivery, session);
+    const excess = this.#held.splice(keep);
+    if (this.#support.stop.aborted) this.#handedBack += excess.length;
+    for (const { delivery, session } of excess) this.#support.release(delivery, session);
   }
 
-  /** Hands back everything not started yet; returns how many. */
+  /** Hands back everything not started yet; returns how many the stopping worker handed back since the last call. */
   releaseAll(): number {
-    const count = this.#held.length;
     this.#giveBack(0);
+    const count = this.#handedBack;
+    this.#handedBack = 0;
     return count;
+  }
+
+  /** Takes a task that has not begun out of the line; `undefined` when it is not there. */
+  withdraw(taskId: string, fence: number): Held | undefined {
+    const index = this.#held.findIndex(({ delivery: { lease } }) => lease.taskId === taskId && lease.fence === fence);
+    return index < 0 ? undefined : this.#held.splice(index, 1)[0];
   }
 
   /** The session is gone, and what it held with it. */

@@ -1,6 +1,6 @@
 import type { Session, SettleOutcome, TaskReport } from '../broker/session.ts';
 import type { Clock, TimerHandle } from '../clock.ts';
-import type { TaskLogLine } from '../task.ts';
+import { type TaskLogLine, taskListLimits } from '../task.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -18,7 +18,10 @@ export class ReportBuffer {
   readonly #clock: Clock;
   readonly #onError: (error: unknown) => void;
   #entries = new Map<string, Entry>();
+  /** What is on its way and not answered yet. */
+  #outgoing: ReadonlyMap<string, Entry> = new Map();
   #timer: TimerHandle | undefined;
+  #queued = false;
   #sending: Promise<void> = Promise.resolve();
 
   constructor(clock: Clock, onError: (error: unknown) => void) {
@@ -41,21 +44,35 @@ export class ReportBuffer {
     });
   }
 
-  /** Whether something is still to be sent for a run: it has to go out before the run is settled. */
+  /**
+   * Whether something of a run is to be sent or not answered yet: it has to arrive before the run is settled, because
+   * a report is refused afterwards.
+   */
   has(taskId: string, fence: number): boolean {
-    return this.#entries.has(keyOf(taskId, fence));
+    const key = keyOf(taskId, fence);
+    return this.#entries.has(key) || this.#outgoing.has(key);
   }
 
-  /** Sends everything; resolves when it is answered. Batches go out one after the other, so order is kept. */
+  /**
+   * Sends everything; resolves when it is answered. Batches go out one after the other, so order is kept; what is
+   * added while one is on its way goes with the next, so that a slow broker does not make a line of batches.
+   */
   flush(): Promise<void> {
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
-    if (this.#entries.size > 0) {
-      const entries = [...this.#entries.values()];
-      this.#entries = new Map();
-      this.#sending = this.#sending.then(() => this.#deliver(entries));
+    if (this.#entries.size > 0 && !this.#queued) {
+      this.#queued = true;
+      this.#sending = this.#sending.then(() => this.#sendGathered());
     }
     return this.#sending;
+  }
+
+  async #sendGathered(): Promise<void> {
+    this.#queued = false;
+    this.#outgoing = this.#entries;
+    this.#entries = new Map();
+    await this.#deliver([...this.#outgoing.values()]);
+    this.#outgoing = new Map();
   }
 
   #merge(session: Session, report: TaskReport): Entry {
@@ -67,7 +84,13 @@ export class ReportBuffer {
     }
     const { log, ...rest } = report;
     Object.assign(entry.report, rest);
-    if (log !== undefined) entry.report.log = [...(entry.report.log ?? []), ...log];
+    if (log !== undefined) {
+      entry.report.log ??= [];
+      entry.report.log.push(...log);
+      // More is never kept, and a handler that logs in a loop must not fill the memory.
+      if (entry.report.log.length > taskListLimits.log)
+        entry.report.log.splice(0, entry.report.log.length - taskListLimits.log);
+    }
     return entry;
   }
 
@@ -81,7 +104,7 @@ export class ReportBuffer {
         this.#onError(error);
       }
       mine.forEach((entry, index) => {
-        for (const resolve of entry.waiters) resolve(outcomes[index] ?? 'unknown');
+        for (const resolve of entry.waiters) resolve(outcomes?.[index] ?? 'unknown');
       });
     }
   }

@@ -1,6 +1,6 @@
 import type { SettleOp } from '../broker/session.ts';
-import { AbortedError, CorruptTaskError, LeaseLostError, ValidationError } from '../errors.ts';
 import { parseDuration } from '../duration.ts';
+import { AbortedError, isMillraceError, LeaseLostError } from '../errors.ts';
 import { decodePayload, encodePayload } from '../payload.ts';
 import { defaultRetry } from '../retry-policy.ts';
 import type { FailureKind } from '../task.ts';
@@ -57,8 +57,8 @@ export class Runner {
     const input = checked(() => validate(run.handler.definition.input, decodePayload(run.delivery.input), 'input'));
     if (!isThenable(input)) return this.#call(run, input);
     return input.then((late) => {
-      // Validation took so long that the run is over: its handler must not begin any more.
-      if (run.ended) throw run.abortReason;
+      // Told to stop, or over, while the schema was busy: the handler must not begin any more.
+      if (run.abortReason !== undefined) throw run.abortReason;
       return this.#call(run, late);
     }, invalid);
   }
@@ -130,7 +130,7 @@ export class Runner {
     // A handler that ends because the worker shuts down has not failed.
     if (stop instanceof AbortedError && stop.why === 'shutdown') return { type: 'release', lease };
     if (isSnooze(error)) return { type: 'snooze', lease, delayMs: error.delayMs };
-    if (error instanceof InvalidTask) return this.#fail(run, 'invalid', error.cause);
+    if (isInvalid(error)) return this.#fail(run, 'invalid', error.cause);
     return this.#retryOrFail(run, 'error', error);
   }
 
@@ -179,12 +179,19 @@ export class Runner {
     if (run.ended) return;
     const { reports, settles } = this.#options;
     this.#leave(run);
+    run.settledAs = operation.type;
     if (reports.has(run.id, run.fence)) {
       void reports.flush().then(() => settles.add(run.session, operation));
     } else {
       settles.add(run.session, operation);
     }
     this.#options.onEnded(run);
+  }
+
+  /** Ends a run whose handler must not begin any more: it was told to stop first, or the worker is stopping. */
+  skip(run: TaskRun): void {
+    run.abort(new AbortedError('shutdown', 'the worker is shutting down', { op: 'run' }));
+    this.end(run, this.#judge(run, run.abortReason));
   }
 
   /** The session is gone: nothing can be settled any more. */
@@ -224,10 +231,20 @@ function invalid(error: unknown): never {
 
 /** A schema that throws by itself is a defect that a retry may not hit; only a verdict makes a task invalid. */
 function asInvalid(error: unknown): unknown {
-  const verdict = error instanceof ValidationError || error instanceof CorruptTaskError;
+  const verdict = isMillraceError(error, 'VALIDATION') || isMillraceError(error, 'CORRUPT_TASK');
   return verdict ? new InvalidTask('invalid', { cause: error }) : error;
 }
 
+function isInvalid(error: unknown): error is InvalidTask {
+  try {
+    return error instanceof InvalidTask;
+  } catch {
+    // A handler may throw a revoked proxy, which cannot be asked anything.
+    return false;
+  }
+}
+
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  const may = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  return may && typeof (value as { then?: unknown }).then === 'function';
 }

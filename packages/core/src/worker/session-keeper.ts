@@ -2,6 +2,7 @@ import { reconnectDelay, sleep } from '../adapter/deadline.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Session, SessionOptions } from '../broker/session.ts';
 import type { Clock } from '../clock.ts';
+import { isMillraceError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 
 /** What the keeper needs. */
@@ -20,12 +21,13 @@ export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
+  #ended = false;
 
   constructor(options: SessionKeeperOptions) {
     this.#options = options;
   }
 
-  /** The session now open, opening one if need be. Keeps trying until `stop`. */
+  /** The session now open, opening one if need be. Keeps trying until `stop`, or until trying again cannot help. */
   current(): Promise<Session> {
     if (this.#session !== undefined && !this.#session.lost.aborted) return Promise.resolve(this.#session);
     this.#opening ??= this.#open().finally(() => {
@@ -39,12 +41,12 @@ export class SessionKeeper {
     for (let attempt = 1; ; attempt++) {
       try {
         const session = await broker.openSession(this.#options.session);
+        if (session.lost.aborted) throw session.lost.reason;
         this.#session = session;
         session.lost.addEventListener('abort', () => this.#lost(session), { once: true });
-        if (session.lost.aborted) continue;
         return session;
       } catch (error) {
-        if (stop.aborted) throw error;
+        if (stop.aborted || isFinal(error)) throw error;
         logger.warn({ error, attempt }, 'cannot open a session at the broker; trying again');
         await sleep(reconnectDelay(attempt), stop, clock);
         if (stop.aborted) throw error;
@@ -54,13 +56,20 @@ export class SessionKeeper {
 
   #lost(session: Session): void {
     if (this.#session === session) this.#session = undefined;
-    this.#options.onLost(session);
+    // An adapter may end its signal with the session.
+    if (!this.#ended) this.#options.onLost(session);
   }
 
   /** Ends the session, giving back what it holds. */
   async end(): Promise<void> {
+    this.#ended = true;
     const session = this.#session ?? (await this.#opening?.catch(() => undefined));
     this.#session = undefined;
     await session?.end();
   }
+}
+
+/** A wrong option or a closed broker stays so; only the loss of a session that was just opened does not. */
+function isFinal(error: unknown): boolean {
+  return isMillraceError(error) && error.retryable === 'no' && error.code !== 'LEASE_LOST';
 }

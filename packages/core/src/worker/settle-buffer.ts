@@ -24,6 +24,7 @@ export class SettleBuffer {
   readonly #clock: Clock;
   readonly #listener: SettleListener;
   readonly #queues = new Map<Session, SessionQueue>();
+  readonly #closed = new AbortController();
   #pending = 0;
   #idle: (() => void)[] = [];
 
@@ -54,6 +55,14 @@ export class SettleBuffer {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  /**
+   * Asks no more: what is still unknown is answered so. Without it a broker that never says would keep this process
+   * alive after its worker has stopped (SHD-05).
+   */
+  close(): void {
+    this.#closed.abort();
+  }
+
   #schedule(queue: SessionQueue): void {
     if (queue.scheduled || queue.inFlight >= maxInFlight || queue.waiting.length === 0) return;
     queue.scheduled = true;
@@ -81,20 +90,31 @@ export class SettleBuffer {
   async #settle(session: Session, batch: readonly SettleOp[]): Promise<void> {
     let left = batch;
     for (let attempt = 1; left.length > 0; attempt++) {
-      const outcomes = await session.settle(left).catch((): SettleOutcome[] => []);
+      const outcomes = await settleOnce(session, left);
       const unknown: SettleOp[] = [];
+      const askAgain = !session.lost.aborted && !this.#closed.signal.aborted;
       left.forEach((operation, index) => {
         const outcome = outcomes[index] ?? 'unknown';
-        if (outcome === 'unknown' && !session.lost.aborted) unknown.push(operation);
+        if (outcome === 'unknown' && askAgain) unknown.push(operation);
         else this.#answer(operation, outcome);
       });
       left = unknown;
-      if (left.length > 0) await sleep(reconnectDelay(attempt), session.lost, this.#clock);
+      if (left.length === 0) return;
+      await sleep(reconnectDelay(attempt), AbortSignal.any([session.lost, this.#closed.signal]), this.#clock);
     }
   }
 
   #answer(operation: SettleOp, outcome: SettleOutcome): void {
     this.#pending--;
     this.#listener(operation, outcome);
+  }
+}
+
+/** An adapter that throws all the same has not said what became of anything. */
+async function settleOnce(session: Session, operations: readonly SettleOp[]): Promise<readonly SettleOutcome[]> {
+  try {
+    return (await session.settle(operations)) ?? [];
+  } catch {
+    return [];
   }
 }

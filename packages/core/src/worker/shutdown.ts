@@ -39,18 +39,15 @@ const settleLimitMs = 5_000;
 /** Stops in phases: hand back what has not begun, drain, abort, abandon, settle, leave. */
 export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
   const { runs, lanes, runner } = parts;
+  let drained = 0;
   let released = 0;
   for (const lane of lanes) released += lane.releaseAll();
-  const atStart = runs.size;
+  const running = [...runs.values()];
 
   await emptied(parts, parts.drainMs);
-  const drained = atStart - runs.size;
   const stop = new AbortedError('shutdown', 'the worker is shutting down', { op: 'run' });
   for (const run of runs.values()) run.abort(stop);
-  if (runs.size > 0) {
-    released += runs.size;
-    await emptied(parts, parts.graceMs);
-  }
+  await emptied(parts, parts.graceMs);
 
   const abandoned = runs.size;
   for (const run of [...runs.values()]) runner.end(run, { type: 'release', lease: run.delivery.lease });
@@ -65,6 +62,12 @@ export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
     settleLimitMs,
     parts,
   );
+  parts.settles.close();
+  // A run whose session was lost meanwhile is neither: its task is somebody else's.
+  for (const { settledAs } of running) {
+    if (settledAs === 'release') released++;
+    else if (settledAs !== undefined) drained++;
+  }
   return { drained, released, abandoned };
 }
 
@@ -85,9 +88,10 @@ async function emptied(parts: ShutdownParts, limitMs: number): Promise<void> {
 function within(work: Promise<unknown>, limitMs: number, parts: ShutdownParts): Promise<void> {
   return new Promise((resolve) => {
     const timer = parts.clock.setTimer(resolve, limitMs, { keepAlive: true });
-    void work.then(() => {
+    const done = (): void => {
       parts.clock.clearTimer(timer);
       resolve();
-    });
+    };
+    work.then(done, done);
   });
 }

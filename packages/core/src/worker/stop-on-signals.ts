@@ -30,15 +30,18 @@ export function stopOnSignals(
   };
   function onSignal(): void {
     const force = stopped !== undefined;
-    const reports = Promise.all(all.map((worker) => worker.stop({ force })));
+    // A worker that cannot stop must not keep the others from being waited for, nor end the process in the middle.
+    const reports = Promise.all(all.map((worker) => worker.stop({ force }).catch(() => nothing)));
     stopped ??= reports.then((list) => {
       off();
-      options.onStopped?.(list.reduce(addReports, { drained: 0, released: 0, abandoned: 0 }));
+      options.onStopped?.(list.reduce(addReports, nothing));
     });
   }
   for (const signal of signals) process.on(signal, onSignal);
   return off;
 }
+
+const nothing: ShutdownReport = { drained: 0, released: 0, abandoned: 0 };
 
 function addReports(sum: ShutdownReport, report: ShutdownReport): ShutdownReport {
   return {

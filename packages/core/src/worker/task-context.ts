@@ -10,7 +10,8 @@ export interface Checkpoint {
   get(): unknown;
   /**
    * Saves a value; resolves when the broker has it.
-   * @throws LeaseLostError when the task is no longer ours, ValidationError when the value cannot be stored
+   * @throws LeaseLostError when the task is no longer ours, IndeterminateError when the broker did not answer,
+   * ValidationError when the value cannot be stored
    */
   set(value: unknown): Promise<void>;
 }

@@ -1,7 +1,7 @@
-import type { Delivery, Session } from '../broker/session.ts';
+import type { Delivery, Session, SettleOp } from '../broker/session.ts';
 import type { Client } from '../client/create-client.ts';
-import { type Clock, systemClock, type TimerHandle } from '../clock.ts';
-import { LeaseLostError } from '../errors.ts';
+import type { Clock, TimerHandle } from '../clock.ts';
+import { IndeterminateError, LeaseLostError } from '../errors.ts';
 import type { Logger, LogMethod } from '../logger.ts';
 import { decodePayload, encodePayload } from '../payload.ts';
 import type { StopRequest, TaskHeaders, TaskLogLine } from '../task.ts';
@@ -26,9 +26,12 @@ export class TaskRun implements TaskContext {
   readonly session: Session;
   readonly handler: Handler;
   readonly #support: RunSupport;
-  readonly startedAt: number = performance.now();
+  /** On the worker's monotonic clock. */
+  readonly startedAt: number;
   /** Set once the lease was settled or lost: whatever the handler still does no longer counts. */
   ended = false;
+  /** How its lease was settled; `undefined` while it runs, and when the session was lost. */
+  settledAs: SettleOp['type'] | undefined;
   /** A stop that was asked for by a user. */
   requested: StopRequest | undefined;
   timeoutTimer: TimerHandle | undefined;
@@ -43,6 +46,7 @@ export class TaskRun implements TaskContext {
     this.session = session;
     this.handler = handler;
     this.#support = support;
+    this.startedAt = support.clock.monotonic();
   }
 
   get id(): string {
@@ -116,8 +120,9 @@ export class TaskRun implements TaskContext {
         if (this.ended) throw this.#lateError('checkpoint.set');
         const { lease } = this.delivery;
         const outcome = await this.#support.reports.send(this.session, { lease, checkpoint });
-        if (outcome !== 'applied') throw this.#lateError('checkpoint.set');
-        saved = checkpoint;
+        if (outcome === 'applied') saved = checkpoint;
+        else if (outcome === 'stale' || this.ended) throw this.#lateError('checkpoint.set');
+        else throw this.#unansweredError('checkpoint.set');
       },
     };
   }
@@ -126,9 +131,18 @@ export class TaskRun implements TaskContext {
     return new LeaseLostError(`${op}: task ${this.id} is no longer held by this run`, { op });
   }
 
-  progress(value: unknown): void {
-    const progress = encodePayload(value === undefined ? null : value, 'progress') ?? 'null';
-    if (!this.ended) this.#support.reports.add(this.session, { lease: this.delivery.lease, progress });
+  #unansweredError(op: string): IndeterminateError {
+    return new IndeterminateError(`${op}: the broker did not answer; it may have saved the value. Set it again`, {
+      op,
+    });
+  }
+
+  // Functions, not methods: handlers take them off the context, as in `async (input, { progress, enqueue }) => …`.
+  get progress(): TaskContext['progress'] {
+    return (value) => {
+      const progress = encodePayload(value === undefined ? null : value, 'progress') ?? 'null';
+      if (!this.ended) this.#support.reports.add(this.session, { lease: this.delivery.lease, progress });
+    };
   }
 
   get log(): Logger {
@@ -148,16 +162,18 @@ export class TaskRun implements TaskContext {
       const text = message ?? (typeof first === 'string' ? first : '');
       this.#support.logger[level]({ ...own, ...fields }, text);
       if (this.ended) return;
-      const line: TaskLogLine = { level, message: withFields(text, fields), at: systemClock.now() };
+      const line: TaskLogLine = { level, message: withFields(text, fields), at: this.#support.clock.now() };
       this.#support.reports.add(this.session, { lease: this.delivery.lease, log: [line] });
     };
   }
 
-  enqueue: TaskContext['enqueue'] = (definition, input, options) =>
-    this.#support.client().enqueue(definition, input, {
-      ...options,
-      headers: { ...this.headers, ...options?.headers },
-    });
+  get enqueue(): TaskContext['enqueue'] {
+    return (definition, input, options) =>
+      this.#support.client().enqueue(definition, input, {
+        ...options,
+        headers: { ...this.headers, ...options?.headers },
+      });
+  }
 }
 
 const longestLogLine = 2_000;

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
 import { checkInteger, checkKnownOptions, checkName, kindOf } from '../adapter/checks.ts';
 import type { Broker } from '../broker/broker.ts';
+import { checkBroker } from '../broker-users.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type Duration, parseDuration } from '../duration.ts';
 import { ValidationError } from '../errors.ts';
-import { type Logger, stderrLogger } from '../logger.ts';
+import { guardLogger, type Logger, stderrLogger } from '../logger.ts';
 import type { Handler } from './handle.ts';
 import type { Middleware } from './task-context.ts';
 
@@ -85,6 +86,7 @@ const knownOptions = [
 /** Fills in defaults. @throws ValidationError naming the option */
 export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOptions {
   checkKnownOptions(options, knownOptions, 'createWorker');
+  checkBroker(options.broker);
   const host = hostname();
   const { maintenance } = options;
   const maintenanceMs =
@@ -102,8 +104,8 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
     sessionTtlMs: parseDuration(options.sessionTtl ?? '30s', 'sessionTtl'),
     instance: checkName(options.instance ?? defaultInstance(host), 'instance'),
     host,
-    logger: options.logger ?? stderrLogger,
-    middleware: options.middleware ?? [],
+    logger: guardLogger(checkLogger(options.logger ?? stderrLogger)),
+    middleware: checkMiddleware(options.middleware ?? []),
     drainMs: parseDuration(options.drain ?? '25s', 'drain'),
     graceMs: parseDuration(options.grace ?? '5s', 'grace'),
     maintenanceMs,
@@ -115,6 +117,20 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
 
 function defaultInstance(host: string): string {
   return `${host.slice(0, 100)}-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+}
+
+function checkLogger(logger: Logger): Logger {
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger?.[level] !== 'function') {
+      throw new ValidationError(`logger needs a method '${level}', as pino and console have`, { option: 'logger' });
+    }
+  }
+  return logger;
+}
+
+function checkMiddleware(middleware: readonly Middleware[]): readonly Middleware[] {
+  if (Array.isArray(middleware) && middleware.every((layer) => typeof layer === 'function')) return [...middleware];
+  throw new ValidationError('middleware must be an array of functions (context, next) => …', { option: 'middleware' });
 }
 
 function checkHandlers(handlers: readonly Handler[]): readonly Handler[] {

@@ -1,0 +1,10 @@
+/**
+ * A Millrace broker in memory: the executable specification of the contract, for tests and trials.
+ *
+ * @module
+ */
+export { memoryAdapter, memoryAdapter as adapter } from './adapter.ts';
+export { type MemoryBroker, memoryBroker } from './memory-broker.ts';
+export type { MemoryBrokerOptions, RetentionOptions } from './options.ts';
+export { createMemoryStore, type MemoryDump, type MemoryStore } from './store.ts';
+export type { MemoryTransaction } from './transaction.ts';
