@@ -75,7 +75,7 @@ describe('what a payload keeps (PAY-01, PAY-03, PAY-04)', () => {
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
         expect(roundTrip(value)).toEqual(value);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -103,9 +103,7 @@ describe('absence (PAY-02)', () => {
   });
 
   it('refuses undefined and holes in arrays, which JSON would turn into null', () => {
-    expect(refusal([1, undefined])).toBe(
-      'input: [1] is undefined, which JSON cannot hold here; use null, which cannot be stored',
-    );
+    expect(refusal([1, undefined])).toBe('input: [1] is undefined (use null), which cannot be stored');
     // biome-ignore lint/suspicious/noSparseArray: what is tested
     expect(refusal({ list: [1, , 3] })).toMatch(/^input: list\[1\] is undefined/);
     expect(refusal(new Array(3))).toMatch(/^input: \[0\] is undefined/);
@@ -133,7 +131,7 @@ describe('what would not survive is refused, with the path to it (PAY-05, BAD-04
     ['a boxed number', { a: Object(Number.NaN) }, /^input: a is a Number object/],
     ['a boxed bigint', [Object(1n)], /^input: \[0\] is a BigInt object/],
     ['an invalid Date', { at: new Date('never') }, /^input: at is an invalid Date/],
-    ['nested bytes', { a: new Uint8Array(1) }, /^input: a holds bytes; only a top-level Uint8Array/],
+    ['nested bytes', { a: new Uint8Array(1) }, /^input: a holds bytes other than a top-level Uint8Array/],
     ['a nested Buffer', [Buffer.from('x')], /^input: \[0\] holds bytes/],
     ['other views', new Float64Array(1), /^input holds bytes/],
     ['a DataView', new DataView(new ArrayBuffer(1)), /^input holds bytes/],

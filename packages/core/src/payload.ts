@@ -63,7 +63,7 @@ function inspect(value: unknown, path: string, depth: number, audit: Audit): voi
       if (value !== null) inspectObject(value, path, depth, audit);
       return;
     case 'undefined':
-      throw unstorable(audit, path, 'is undefined, which JSON cannot hold here; use null');
+      throw unstorable(audit, path, 'is undefined (use null)');
     default:
       throw unstorable(audit, path, `is a ${typeof value}`);
   }
@@ -104,7 +104,7 @@ function refuseSilentLoss(value: object, path: string, audit: Audit): void {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return;
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
-    throw unstorable(audit, path, 'holds bytes; only a top-level Uint8Array can be stored');
+    throw unstorable(audit, path, 'holds bytes other than a top-level Uint8Array');
   }
   if (value instanceof Date && Number.isNaN(value.getTime())) throw unstorable(audit, path, 'is an invalid Date');
   const loss = lossy.find((type) => value instanceof type);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type {
   Broker,
   BrokerEnqueueOptions,
@@ -92,12 +93,14 @@ export class ScriptedSession implements Session {
   onReport: ((reports: readonly TaskReport[]) => Promise<SettleOutcome[]>) | undefined;
   onEnd: (() => Promise<void>) | undefined;
   readonly #work: Delivery[];
+  readonly #claimed = new Map<number, Delivery>();
   readonly #lost = new AbortController();
   readonly #wake = new Set<() => void>();
 
   constructor(options?: SessionOptions, work: Delivery[] = []) {
     this.options = options;
     this.#work = work;
+    setMaxListeners(0, this.lost);
   }
 
   get lost(): AbortSignal {
@@ -124,11 +127,13 @@ export class ScriptedSession implements Session {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#wake.delete(done);
+          request.signal?.removeEventListener('abort', done);
+          this.lost.removeEventListener('abort', done);
           resolve();
         };
         this.#wake.add(done);
-        request.signal?.addEventListener('abort', done, { once: true });
-        this.lost.addEventListener('abort', done, { once: true });
+        request.signal?.addEventListener('abort', done);
+        this.lost.addEventListener('abort', done);
       });
     }
   }
@@ -141,6 +146,7 @@ export class ScriptedSession implements Session {
         taken.push(...this.#work.splice(index, 1));
       } else index++;
     }
+    for (const one of taken) this.#claimed.set(one.lease.fence, one);
     return taken;
   }
 
@@ -152,7 +158,19 @@ export class ScriptedSession implements Session {
   async settle(operations: readonly SettleOp[]): Promise<SettleOutcome[]> {
     this.settleBatches.push([...operations]);
     this.settled.push(...operations);
+    this.#takeBack(operations);
     return this.onSettle === undefined ? operations.map(() => 'applied') : this.onSettle(operations);
+  }
+
+  /** What was released is there for the next claim, with a new fence. */
+  #takeBack(operations: readonly SettleOp[]): void {
+    for (const { type, lease } of operations) {
+      const claimed = this.#claimed.get(lease.fence);
+      this.#claimed.delete(lease.fence);
+      if (type !== 'release' || claimed === undefined) continue;
+      this.#work.push({ ...claimed, lease: { ...lease, fence: ++deliveries } });
+    }
+    this.wake();
   }
 
   async end(): Promise<void> {

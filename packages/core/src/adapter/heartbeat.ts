@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock, TimerHandle } from '../clock.ts';
 import { LeaseLostError } from '../errors.ts';
 
@@ -6,11 +7,6 @@ export interface HeartbeatOptions {
   readonly clock: Clock;
   readonly adapter: string;
   readonly ttlMs: number;
-  /**
-   * `clock.monotonic()` from before the request that opened the session was sent: trust counts from there. Default:
-   * now, which is too late by the time that request took.
-   */
-  readonly openedAt?: number;
   /** Tells the broker. `lost` when the broker no longer knows the session. Must end by the signal. */
   readonly beat: (signal: AbortSignal) => Promise<'alive' | 'lost'>;
 }
@@ -34,14 +30,17 @@ const marginShare = 0.1;
 /**
  * One beat for a whole session. The holder trusts it until `requestStart + ttl - margin` on its own monotonic clock,
  * counted from before the request was sent, while the broker counts from when it arrived: the holder always stops
- * first, whatever the network does (LSE-10, the rule of River's elector).
+ * first, whatever the network does (LSE-10, the rule of River's elector). Start it before the request that opens the
+ * session is sent, for the same reason.
  */
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { clock, ttlMs } = options;
   const lost = new AbortController();
+  // Every claim that waits listens: with more than ten, Node would warn of a leak.
+  setMaxListeners(0, lost.signal);
   const intervalMs = ttlMs * beatShare;
   const trustMs = ttlMs * (1 - marginShare);
-  let trustedUntil = (options.openedAt ?? clock.monotonic()) + trustMs;
+  let trustedUntil = clock.monotonic() + trustMs;
   let nextBeat: TimerHandle | undefined;
   let trustEnd: TimerHandle | undefined;
   let beating = false;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Delivery, Session, SettleOp, SettleOutcome } from '../broker/session.ts';
 import { useBroker } from '../broker-users.ts';
 import { type Client, createClient } from '../client/create-client.ts';
@@ -38,6 +39,9 @@ export function createWorker(input: WorkerOptions): Worker {
   const { broker, clock, logger, instance } = options;
   const release = options.closeBroker ? useBroker(broker) : async () => {};
   const stopClaiming = new AbortController();
+  const hurry = new AbortController();
+  // Every lane listens: with more than ten, Node would warn of a leak.
+  setMaxListeners(0, stopClaiming.signal);
   const runs = new Map<string, TaskRun>();
   const lanes: Lane[] = [];
   const laneOf = new Map<string, Lane>();
@@ -45,7 +49,6 @@ export function createWorker(input: WorkerOptions): Worker {
   let client: Client<unknown> | undefined;
   let starting: Promise<void> | undefined;
   let stopping: Promise<ShutdownReport> | undefined;
-  let hurry: (() => void) | undefined;
   let markLastAttempts = false;
 
   const settles = new SettleBuffer(clock, (operation, outcome) => {
@@ -176,9 +179,6 @@ export function createWorker(input: WorkerOptions): Worker {
 
   async function stop(): Promise<ShutdownReport> {
     stopClaiming.abort();
-    const hurried = new Promise<void>((resolve) => {
-      hurry = resolve;
-    });
     await starting?.catch(() => {});
     try {
       return await shutDown({
@@ -190,7 +190,7 @@ export function createWorker(input: WorkerOptions): Worker {
         reports,
         keeper,
         clock,
-        hurried,
+        hurried: hurry.signal,
         drainMs: options.drainMs,
         graceMs: options.graceMs,
       });
@@ -221,7 +221,7 @@ export function createWorker(input: WorkerOptions): Worker {
     },
     stop(stopOptions = {}) {
       stopping ??= stop();
-      if (stopOptions.force === true) hurry?.();
+      if (stopOptions.force === true) hurry.abort();
       return stopping;
     },
     async [Symbol.asyncDispose]() {

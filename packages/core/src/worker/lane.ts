@@ -54,6 +54,8 @@ export class Lane {
   #handedBack = 0;
   /** Moving average of a run's duration; unknown until the first one ended. */
   #averageMs = Number.POSITIVE_INFINITY;
+  /** Most that may stay in line after the claim just answered, should no slot be free. */
+  #mostAhead = Number.POSITIVE_INFINITY;
   #sliceEnd = 0;
   #pumping = false;
   #resumeClaiming: (() => void) | undefined;
@@ -97,7 +99,8 @@ export class Lane {
   async #claim(limit: number): Promise<void> {
     const session = await this.#support.session();
     if (this.#support.stop.aborted) return;
-    const ahead = Math.max(this.#held.length, limit - this.#freeSlots());
+    // What may stay in line although no slot is free: what is there, and what is claimed beyond the free slots.
+    const ahead = this.#held.length + Math.max(0, limit - this.#freeSlots());
     const deliveries = await session.claim({
       queues: this.#queues,
       names: this.#names,
@@ -112,9 +115,8 @@ export class Lane {
       this.#giveBack(0);
       return;
     }
+    this.#mostAhead = ahead;
     this.pump();
-    // Another lane took slots meanwhile: what cannot start soon must not keep idle workers elsewhere waiting.
-    if (this.#held.length > ahead && this.#freeSlots() === 0) this.#giveBack(ahead);
   }
 
   /** How many more to claim now; 0 while enough is at hand. */
@@ -169,6 +171,9 @@ export class Lane {
       this.#support.start(delivery, session, handler);
     }
     this.#pumping = false;
+    // Another lane took slots since the claim: what cannot start soon must not keep idle workers elsewhere waiting.
+    if (this.#held.length > this.#mostAhead && this.#freeSlots() <= 0) this.#giveBack(this.#mostAhead);
+    this.#mostAhead = Number.POSITIVE_INFINITY;
     if (this.#resumeClaiming !== undefined && this.#room() > 0) this.#resumeClaiming();
   }
 

@@ -1,5 +1,5 @@
 import type { SettleOp } from '../broker/session.ts';
-import { parseDuration } from '../duration.ts';
+import { type Duration, parseDuration } from '../duration.ts';
 import { AbortedError, isMillraceError, LeaseLostError } from '../errors.ts';
 import { decodePayload, encodePayload } from '../payload.ts';
 import { defaultRetry } from '../retry-policy.ts';
@@ -152,9 +152,11 @@ export class Runner {
     const policy = retry.attempts === 1 ? defaultRetry : retry;
     const attempt = Math.min(run.attempt, policy.attempts === run.maxAttempts ? run.attempt : policy.attempts - 1);
     try {
-      const delay = policy.delay({ attempt, kind, error }, this.#options.random());
+      const delay: unknown = policy.delay({ attempt, kind, error }, this.#options.random());
+      // An async policy is refused below; its rejection must not take the process down.
+      if (delay instanceof Promise) delay.catch(() => {});
       // A policy may be anybody's object; a broker gets whole milliseconds or nothing.
-      return delay === 'give up' ? delay : parseDuration(delay, 'the delay of the retry policy');
+      return delay === 'give up' ? delay : parseDuration(delay as Duration, 'the delay of the retry policy');
     } catch (policyError) {
       this.#options.logger.error(
         { taskId: run.id, task: run.name, error: policyError },

@@ -1,3 +1,4 @@
+import { sleep } from '../adapter/deadline.ts';
 import type { Clock } from '../clock.ts';
 import { AbortedError } from '../errors.ts';
 import type { Lane } from './lane.ts';
@@ -27,8 +28,8 @@ export interface ShutdownParts {
   readonly reports: ReportBuffer;
   readonly keeper: SessionKeeper;
   readonly clock: Clock;
-  /** Resolves when somebody no longer wants to wait. */
-  readonly hurried: Promise<void>;
+  /** Aborts when somebody no longer wants to wait. */
+  readonly hurried: AbortSignal;
   readonly drainMs: number;
   readonly graceMs: number;
 }
@@ -73,15 +74,12 @@ export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
 
 /** Waits until no run is left, the time is over, or somebody is in a hurry. */
 async function emptied(parts: ShutdownParts, limitMs: number): Promise<void> {
-  let hurried = false;
-  void parts.hurried.then(() => {
-    hurried = true;
-  });
-  const end = parts.clock.monotonic() + limitMs;
-  while (parts.runs.size > 0 && !hurried) {
-    const left = end - parts.clock.monotonic();
+  const { runs, clock, hurried } = parts;
+  const end = clock.monotonic() + limitMs;
+  while (runs.size > 0 && !hurried.aborted) {
+    const left = end - clock.monotonic();
     if (left <= 0) return;
-    await Promise.race([within(new Promise<void>(() => {}), Math.min(left, 10), parts), parts.hurried]);
+    await sleep(Math.min(left, 10), hurried, clock);
   }
 }
 

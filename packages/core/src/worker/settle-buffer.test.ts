@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import { ManualClock, turns, until } from '../../test/manual-clock.ts';
+import { delivery, ScriptedSession } from '../../test/scripted-broker.ts';
+import type { SettleOp, SettleOutcome } from '../broker/session.ts';
+import { SettleBuffer } from './settle-buffer.ts';
+
+function completes(count: number): SettleOp[] {
+  return Array.from({ length: count }, () => ({ type: 'complete', lease: delivery().lease }));
+}
+
+function setUp() {
+  const clock = new ManualClock();
+  const session = new ScriptedSession();
+  const answers: [SettleOp, SettleOutcome][] = [];
+  const buffer = new SettleBuffer(clock, (operation, outcome) => answers.push([operation, outcome]));
+  return { clock, session, answers, buffer, outcomes: () => answers.map(([, outcome]) => outcome) };
+}
+
+describe('SettleBuffer', () => {
+  it('sends what ends in one turn of the event loop together, in order', async () => {
+    const { session, answers, buffer } = setUp();
+    const operations = completes(50);
+    for (const operation of operations) buffer.add(session, operation);
+    expect(buffer.pending).toBe(50);
+    await buffer.drain();
+    expect(session.settleBatches).toEqual([operations]);
+    expect(answers.map(([operation]) => operation)).toEqual(operations);
+    expect(buffer.pending).toBe(0);
+  });
+
+  it('sends at most 500 at once, at most two batches at a time', async () => {
+    const { session, buffer } = setUp();
+    const pass: (() => void)[] = [];
+    session.onSettle = (operations) =>
+      new Promise((resolve) => pass.push(() => resolve(operations.map(() => 'applied'))));
+    for (const operation of completes(1_800)) buffer.add(session, operation);
+    await turns();
+    expect(session.settleBatches.map((batch) => batch.length)).toEqual([500, 500]);
+    pass[0]?.();
+    await until(() => session.settleBatches.length === 3);
+    await turns();
+    expect(session.settleBatches).toHaveLength(3);
+    for (let index = 1; index < 4; index++) {
+      await until(() => pass.length > index);
+      pass[index]?.();
+    }
+    await buffer.drain();
+    expect(session.settleBatches.map((batch) => batch.length)).toEqual([500, 500, 500, 300]);
+  });
+
+  it('keeps sessions apart', async () => {
+    const { session, buffer } = setUp();
+    const other = new ScriptedSession();
+    const [one, two, three] = completes(3) as [SettleOp, SettleOp, SettleOp];
+    buffer.add(session, one);
+    buffer.add(other, two);
+    buffer.add(session, three);
+    await buffer.drain();
+    expect([session.settleBatches, other.settleBatches]).toEqual([[[one, three]], [[two]]]);
+  });
+
+  it('passes on what is stale', async () => {
+    const { session, buffer, outcomes } = setUp();
+    session.onSettle = async () => ['applied', 'stale'];
+    for (const operation of completes(2)) buffer.add(session, operation);
+    await buffer.drain();
+    expect(outcomes()).toEqual(['applied', 'stale']);
+  });
+
+  it('asks again for what is unknown, and only for that, until it is known', async () => {
+    const { clock, session, buffer, outcomes } = setUp();
+    const operations = completes(3);
+    const answers: SettleOutcome[][] = [['applied', 'unknown', 'unknown'], ['unknown', 'applied'], ['stale']];
+    session.onSettle = async () => answers.shift()!;
+    for (const operation of operations) buffer.add(session, operation);
+    await clock.advance(1_000);
+    expect(outcomes()).toEqual(['applied', 'applied', 'stale']);
+    expect(session.settleBatches.map((batch) => batch.map((one) => operations.indexOf(one)))).toEqual([
+      [0, 1, 2],
+      [1, 2],
+      [1],
+    ]);
+  });
+
+  it.each<[string, (session: ScriptedSession) => void]>([
+    ['rejects', (session) => (session.onSettle = async () => Promise.reject(new Error('adapter')))],
+    ['answers too little', (session) => (session.onSettle = async () => [])],
+    ['answers nothing', (session) => (session.onSettle = async () => undefined as never)],
+    [
+      'throws at once',
+      (session) =>
+        (session.settle = () => {
+          throw new TypeError('adapter');
+        }),
+    ],
+  ])('takes an adapter that %s for one that does not know', async (_name, spoil) => {
+    const { clock, session, buffer, outcomes } = setUp();
+    spoil(session);
+    buffer.add(session, completes(1)[0]!);
+    await clock.advance(60_000);
+    expect([buffer.pending, outcomes()]).toEqual([1, []]);
+    session.settle = async (operations) => operations.map(() => 'applied');
+    await clock.advance(5_000);
+    expect([buffer.pending, outcomes()]).toEqual([0, ['applied']]);
+  });
+
+  it('lets later batches pass one that is asked again', async () => {
+    const { clock, session, buffer, outcomes } = setUp();
+    session.onSettle = async (operations) =>
+      operations.map(() => (session.settleBatches.length === 1 ? 'unknown' : 'applied'));
+    buffer.add(session, completes(1)[0]!);
+    await turns();
+    buffer.add(session, completes(1)[0]!);
+    await turns();
+    expect(outcomes()).toEqual(['applied']);
+    await clock.advance(100);
+    expect(outcomes()).toEqual(['applied', 'applied']);
+  });
+
+  it('stops asking when the session is lost: the answer is unknown', async () => {
+    const { clock, session, buffer, outcomes } = setUp();
+    session.onSettle = async (operations) => operations.map(() => 'unknown');
+    for (const operation of completes(2)) buffer.add(session, operation);
+    await clock.advance(10_000);
+    expect(outcomes()).toEqual([]);
+    session.lose();
+    await buffer.drain();
+    expect(outcomes()).toEqual(['unknown', 'unknown']);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('stops asking when it is closed, so that nothing is left behind', async () => {
+    const { clock, session, buffer, outcomes } = setUp();
+    session.onSettle = async (operations) => operations.map(() => 'unknown');
+    buffer.add(session, completes(1)[0]!);
+    await turns();
+    expect(clock.pending).toBe(1);
+    buffer.close();
+    await buffer.drain();
+    expect([outcomes(), clock.pending]).toEqual([['unknown'], 0]);
+    buffer.add(session, completes(1)[0]!);
+    await buffer.drain();
+    expect(outcomes()).toEqual(['unknown', 'unknown']);
+  });
+
+  it('goes on while what it tells adds more', async () => {
+    const clock = new ManualClock();
+    const session = new ScriptedSession();
+    let left = 3;
+    const buffer: SettleBuffer = new SettleBuffer(clock, () => {
+      if (left-- > 0) buffer.add(session, completes(1)[0]!);
+    });
+    buffer.add(session, completes(1)[0]!);
+    await until(() => session.settled.length === 4);
+    await buffer.drain();
+    expect(buffer.pending).toBe(0);
+  });
+});

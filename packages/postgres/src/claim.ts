@@ -1,0 +1,74 @@
+import type { ClaimRequest, Delivery } from '@millrace/core';
+import { textArray } from './array-literal.ts';
+import type { Database, Row } from './connection.ts';
+import { readClaimedRow } from './rows.ts';
+import type { Statements } from './statements.ts';
+
+/** Who claims. */
+export interface Claimant {
+  readonly database: Database;
+  readonly statements: Statements;
+  readonly sessionId: string;
+  readonly worker: string;
+}
+
+/** How far beyond what is asked for a line is looked down: others may have locked its head. */
+const spareLook = 50;
+const furthestLook = 2_000;
+
+/**
+ * Takes tasks, without waiting. Within a queue: higher priority first, then the earlier due time, then the order of
+ * storing. Between queues: higher priority first, then as `queues` lists them.
+ */
+export async function claimTasks(
+  claimant: Claimant,
+  request: Pick<ClaimRequest, 'names' | 'limit'>,
+  queues: readonly string[],
+  look: number = request.limit + spareLook,
+): Promise<Delivery[]> {
+  const { database, statements, sessionId, worker } = claimant;
+  const { names, limit } = request;
+  const call = { op: 'session.claim' };
+  const [name, ...others] = new Set(names);
+  const rows =
+    others.length === 0
+      ? await database.query(statements.claimTasks, [sessionId, worker, textArray(queues), name ?? '', limit], call)
+      : await database.query(
+          statements.claimMixedTasks,
+          [sessionId, worker, textArray(queues), textArray(names), limit, Math.min(look, furthestLook)],
+          call,
+        );
+  return readClaimedRows(rows, sessionId, queues);
+}
+
+/** Puts claimed rows, which come in no order, in the order they are to run. */
+export function readClaimedRows(rows: readonly Row[], sessionId: string, queues: readonly string[]): Delivery[] {
+  const claimed = rows.map((row) => readClaimedRow(row, sessionId));
+  claimed.sort(
+    ({ delivery: a, sequence: first }, { delivery: b, sequence: second }) =>
+      b.priority - a.priority ||
+      (a.queue === b.queue ? 0 : queues.indexOf(a.queue) - queues.indexOf(b.queue)) ||
+      a.runAt - b.runAt ||
+      first - second,
+  );
+  return claimed.map(({ delivery }) => delivery);
+}
+
+/** When a claim that found nothing may find something without anybody saying so. */
+export interface NextDue {
+  /** Whether the session is alive. */
+  readonly alive: boolean;
+  /** Milliseconds until the next task is due; zero when one is: others hold it, or it came this moment. */
+  readonly inMs: number | undefined;
+}
+
+export async function findNextDue(
+  claimant: Claimant,
+  request: Pick<ClaimRequest, 'queues' | 'names'>,
+): Promise<NextDue> {
+  const { database, statements, sessionId } = claimant;
+  const values = [sessionId, textArray(request.queues), textArray(request.names)];
+  const rows = await database.query(statements.nextDue, values, { op: 'session.claim', writes: false });
+  const [alive, ms] = rows[0] ?? [];
+  return { alive: alive === true, inMs: typeof ms === 'number' ? Math.max(0, ms) : undefined };
+}

@@ -1,0 +1,15 @@
+/**
+ * PostgreSQL as a Millrace broker: a server, or PGlite inside the process. Same tables, same statements.
+ * @module
+ */
+export type { PostgresTransaction } from './enqueue.ts';
+export type {
+  ConnectionOptions,
+  PgliteBrokerOptions,
+  PostgresBrokerOptions,
+  RetentionOptions,
+  StoreOptions,
+} from './options.ts';
+export type { PGliteDatabase } from './pglite-connection.ts';
+export { adapter } from './postgres-adapter.ts';
+export { type PostgresBroker, pgliteBroker, postgresBroker } from './postgres-broker.ts';

@@ -1,0 +1,174 @@
+import { mkdirSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+import { type Clock, ConfigurationError, UnavailableError } from '@millrace/core';
+import { withDeadline } from '@millrace/core/adapter';
+import type {
+  CallOptions,
+  Database,
+  Row,
+  ServerFacts,
+  Statement,
+  Subscription,
+  TransactionRunner,
+  Value,
+} from './connection.ts';
+import { DeadlineError, explainFailure, type FailedCall } from './errors.ts';
+import { type FolderLock, lockFolder } from './pglite-lock.ts';
+import { readServerFacts } from './server-facts.ts';
+
+interface QueryOptions {
+  readonly rowMode?: 'array' | 'object';
+  readonly parsers?: Record<number, (text: string) => unknown>;
+}
+
+interface Queryable {
+  query(text: string, values?: unknown[], options?: QueryOptions): Promise<{ rows: unknown[] }>;
+  exec(text: string): Promise<unknown>;
+}
+
+/** The part of a PGlite that is used here. */
+export interface PGliteDatabase extends Queryable {
+  readonly waitReady: Promise<void>;
+  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
+  listen(channel: string, onMessage: (message: string) => void): Promise<(transaction?: never) => Promise<void>>;
+  close(): Promise<void>;
+}
+
+/** Where the database is. */
+export interface PgliteConnectionSettings {
+  /** Absent, and no `database`: in memory. */
+  readonly folder: string | undefined;
+  readonly database: PGliteDatabase | undefined;
+  readonly operationTimeoutMs: number;
+  readonly clock: Clock;
+  readonly serverFacts: Statement;
+}
+
+const parsers = { 20: Number };
+
+/** A PostgreSQL inside this process. One statement runs at a time; nothing can be lost on the way. */
+export class PgliteConnection implements Database {
+  readonly adapter = 'pglite';
+  readonly #settings: PgliteConnectionSettings;
+  #database: PGliteDatabase | undefined;
+  #lock: FolderLock | undefined;
+
+  constructor(settings: PgliteConnectionSettings) {
+    this.#settings = settings;
+  }
+
+  async open(): Promise<ServerFacts> {
+    const failedCall: FailedCall = { op: 'open', adapter: this.adapter, sent: false, writes: false };
+    try {
+      this.#database = this.#settings.database ?? (await this.#openOwn());
+      await this.#database.waitReady;
+      const { rows } = await this.#database.query(this.#settings.serverFacts.text, [], { rowMode: 'array', parsers });
+      const { facts } = readServerFacts(rows[0] as Row, this.adapter);
+      const inMemory = this.#settings.database === undefined && this.#settings.folder === undefined;
+      return { ...facts, pooled: false, durability: inMemory ? 'none' : facts.durability };
+    } catch (error) {
+      await this.close();
+      throw explainFailure(error, failedCall).error;
+    }
+  }
+
+  query(statement: Statement, values: readonly Value[], call: CallOptions): Promise<readonly Row[]> {
+    return this.#guard(call, (database) => run(database, statement, values));
+  }
+
+  transaction<T>(call: CallOptions, work: (transaction: TransactionRunner) => Promise<T>): Promise<T> {
+    return this.#guard(call, (database) =>
+      database.transaction((transaction) =>
+        work({
+          run: (statement, values) => run(transaction, statement, values),
+          script: async (text) => {
+            await transaction.exec(text);
+          },
+        }),
+      ),
+    );
+  }
+
+  async listen(channel: string, onMessage: (message: string) => void, _onLost: () => void): Promise<Subscription> {
+    const unlisten = await this.#guard({ op: 'listen', writes: false }, (database) =>
+      database.listen(channel, onMessage),
+    );
+    return {
+      check: async () => {},
+      close: async () => {
+        if (this.#database !== undefined) await unlisten().catch(() => {});
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    const database = this.#database;
+    this.#database = undefined;
+    if (this.#settings.database === undefined) await database?.close().catch(() => {});
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  async #openOwn(): Promise<PGliteDatabase> {
+    const { PGlite } = await importDatabase();
+    if (this.#settings.folder === undefined) return prepare(await PGlite.create());
+    const folder = makeFolder(this.#settings.folder);
+    this.#lock = await lockFolder(folder);
+    return prepare(await PGlite.create(path.join(folder, 'postgres')));
+  }
+
+  async #guard<T>(call: CallOptions, work: (database: PGliteDatabase) => Promise<T>): Promise<T> {
+    const { clock, operationTimeoutMs } = this.#settings;
+    const failedCall = { op: call.op, adapter: this.adapter, sent: false, writes: call.writes ?? true };
+    try {
+      if (this.#database === undefined) throw new UnavailableError('the database is closed');
+      failedCall.sent = true;
+      const ms = call.timeoutMs ?? operationTimeoutMs;
+      return await withDeadline(work(this.#database), ms, () => new DeadlineError('the deadline is over'), clock);
+    } catch (error) {
+      throw explainFailure(error, failedCall).error;
+    }
+  }
+}
+
+async function run(database: Queryable, statement: Statement, values: readonly Value[]): Promise<readonly Row[]> {
+  const { rows } = await database.query(statement.text, values as Value[], { rowMode: 'array', parsers });
+  return rows as readonly Row[];
+}
+
+/** The planner believes small tables are best read whole, which they are no longer when its plan is used. */
+async function prepare(database: PGliteDatabase): Promise<PGliteDatabase> {
+  await database.exec('set enable_seqscan = off; set enable_bitmapscan = off; set jit = off;');
+  return database;
+}
+
+function makeFolder(folder: string): string {
+  try {
+    mkdirSync(folder, { recursive: true });
+    // Two names of one folder must meet the same lock.
+    return realpathSync(folder);
+  } catch (cause) {
+    throw new ConfigurationError(`open: cannot use the folder ${folder}: ${(cause as Error).message}`, {
+      op: 'open',
+      adapter: 'pglite',
+      option: 'folder',
+      reason: 'folder',
+      cause,
+    });
+  }
+}
+
+interface PgliteModule {
+  readonly PGlite: { create(folder?: string): Promise<PGliteDatabase> };
+}
+
+async function importDatabase(): Promise<PgliteModule> {
+  try {
+    return (await import('@electric-sql/pglite')) as unknown as PgliteModule;
+  } catch (cause) {
+    throw new ConfigurationError(
+      "pgliteBroker needs the package '@electric-sql/pglite'; run: npm install @electric-sql/pglite",
+      { op: 'open', adapter: 'pglite', reason: 'missing-package', cause },
+    );
+  }
+}

@@ -1,0 +1,299 @@
+import { type Clock, ConfigurationError, UnavailableError } from '@millrace/core';
+import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
+import type { Client, ClientBase, ClientConfig, CustomTypesConfig, Pool, PoolClient } from 'pg';
+import type {
+  CallOptions,
+  Database,
+  Row,
+  ServerFacts,
+  Statement,
+  Subscription,
+  TransactionRunner,
+  Value,
+} from './connection.ts';
+import { DeadlineError, explainFailure, type FailedCall, type Failure } from './errors.ts';
+import { readServerFacts } from './server-facts.ts';
+import { quoteIdentifier } from './statements.ts';
+
+/** How to reach a server. */
+export interface PostgresConnectionSettings {
+  readonly config: ClientConfig | undefined;
+  readonly pool: Pool | undefined;
+  readonly poolSize: number;
+  readonly pooler: boolean | 'auto';
+  readonly operationTimeoutMs: number;
+  readonly clock: Clock;
+  readonly serverFacts: Statement;
+}
+
+/** Most repetitions of a statement that the server undid by itself. */
+const mostConflicts = 10;
+
+const numberTypes: ReadonlySet<number> = new Set([20, 21, 23, 26, 700, 701]);
+const types: CustomTypesConfig = {
+  getTypeParser: ((oid: number) => {
+    if (numberTypes.has(oid)) return Number;
+    return oid === 16 ? (text: string) => text === 't' : (text: string) => text;
+  }) as CustomTypesConfig['getTypeParser'],
+};
+
+const ignore = (): void => {};
+
+/** A server behind `pg`. Broken connections are thrown away, whoever notices. */
+export class PostgresConnection implements Database {
+  readonly adapter = 'postgres';
+  readonly #settings: PostgresConnectionSettings;
+  readonly #busy = new Set<PoolClient>();
+  readonly #guarded = new WeakSet<ClientBase>();
+  readonly #listening = new Set<Client>();
+  #pool: Pool | undefined;
+  #makeClient: (() => Client) | undefined;
+  /** Only on connections of our own, whose planner settings keep remembered plans good for any size of the tables. */
+  #prepares = false;
+
+  constructor(settings: PostgresConnectionSettings) {
+    this.#settings = settings;
+  }
+
+  async open(): Promise<ServerFacts> {
+    const { pool } = this.#settings;
+    return pool === undefined ? this.#openOwn() : this.#openGiven(pool);
+  }
+
+  async query(statement: Statement, values: readonly Value[], call: CallOptions): Promise<readonly Row[]> {
+    const harmless = call.harmless ?? call.writes === false;
+    return this.#repeat(call, harmless, async (failedCall, remaining) => {
+      const client = await this.#acquire(remaining());
+      failedCall.sent = true;
+      return this.#use(client, failedCall, () => this.#run(client, statement, values, remaining()));
+    });
+  }
+
+  async transaction<T>(call: CallOptions, work: (transaction: TransactionRunner) => Promise<T>): Promise<T> {
+    return this.#repeat(call, false, async (failedCall, remaining) => {
+      const client = await this.#acquire(remaining());
+      const script = async (text: string): Promise<void> => {
+        await this.#within(client.query(text), remaining());
+      };
+      return this.#use(client, failedCall, async () => {
+        await script('begin');
+        try {
+          const run: TransactionRunner['run'] = (statement, values) =>
+            this.#run(client, statement, values, remaining());
+          const result = await work({ run, script });
+          // Until here a lost connection undoes everything.
+          failedCall.sent = true;
+          await script('commit');
+          return result;
+        } catch (error) {
+          if (!failedCall.sent) await script('rollback').catch(ignore);
+          throw error;
+        }
+      });
+    });
+  }
+
+  async listen(channel: string, onMessage: (message: string) => void, onLost: () => void): Promise<Subscription> {
+    const { operationTimeoutMs } = this.#settings;
+    if (this.#makeClient === undefined) throw new UnavailableError('listen: not connected');
+    const client = this.#makeClient();
+    let closing = false;
+    client.on('error', ignore);
+    client.on('notification', (message) => {
+      if (message.channel === channel) onMessage(message.payload ?? '');
+    });
+    client.once('end', () => {
+      this.#listening.delete(client);
+      if (!closing) onLost();
+    });
+    const close = async (): Promise<void> => {
+      closing = true;
+      this.#listening.delete(client);
+      await withDeadline(client.end(), 1_000, () => new DeadlineError()).catch(ignore);
+    };
+    this.#listening.add(client);
+    try {
+      await this.#within(client.connect(), operationTimeoutMs);
+      await this.#within(client.query(`listen ${quoteIdentifier(channel)}`), operationTimeoutMs);
+    } catch (error) {
+      await close();
+      throw explainFailure(error, { op: 'listen', adapter: this.adapter, sent: false, writes: false }).error;
+    }
+    return { close, check: (ms) => this.#within(client.query('select 1'), ms).then(ignore) };
+  }
+
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    await Promise.all([...this.#listening].map((client) => client.end().catch(ignore)));
+    if (pool === undefined) return;
+    this.#pool = undefined;
+    pool.off('error', ignore);
+    if (this.#settings.pool !== undefined) return;
+    pool.on('error', ignore);
+    const ended = pool.end().catch(ignore);
+    // Calls in flight get a moment; what hangs is cut, so that closing does not.
+    const stop = new AbortController();
+    await Promise.race([ended, sleep(1_000, stop.signal)]);
+    stop.abort();
+    for (const client of this.#busy) (client as unknown as Client).end().catch(ignore);
+    await Promise.race([ended, sleep(1_000)]);
+  }
+
+  async #openOwn(): Promise<ServerFacts> {
+    const { operationTimeoutMs, poolSize } = this.#settings;
+    const pg = await importDriver();
+    const config: ClientConfig = {
+      application_name: 'millrace',
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      ...this.#settings.config,
+      connectionTimeoutMillis: operationTimeoutMs,
+    };
+    this.#makeClient = () => new pg.Client(config);
+    const first = this.#makeClient();
+    first.on('error', ignore);
+    let facts: ServerFacts;
+    try {
+      await this.#within(first.connect(), operationTimeoutMs);
+      facts = await this.#look(first);
+    } catch (error) {
+      throw explainFailure(error, { op: 'open', adapter: this.adapter, sent: false, writes: false }).error;
+    } finally {
+      void first.end().catch(ignore);
+    }
+    this.#prepares = !facts.pooled;
+    const options = facts.pooled ? config.options : [sessionSettings(operationTimeoutMs), config.options].join(' ');
+    this.#pool = new pg.Pool({
+      ...config,
+      ...(options !== undefined && { options }),
+      max: poolSize,
+      idleTimeoutMillis: 30_000,
+    });
+    this.#pool.on('error', ignore);
+    return facts;
+  }
+
+  async #openGiven(pool: Pool): Promise<ServerFacts> {
+    pool.on('error', ignore);
+    this.#pool = pool;
+    const { Client, options } = pool as unknown as { Client?: new (config: unknown) => Client; options?: unknown };
+    if (Client !== undefined) this.#makeClient = () => new Client(options);
+    const failedCall = { op: 'open', adapter: this.adapter, sent: false, writes: false };
+    try {
+      const client = await this.#acquire(this.#settings.operationTimeoutMs);
+      return await this.#use(client, failedCall, () => this.#look(client));
+    } catch (error) {
+      pool.off('error', ignore);
+      this.#pool = undefined;
+      throw explainFailure(error, failedCall).error;
+    }
+  }
+
+  async #look(client: ClientBase): Promise<ServerFacts> {
+    const { pooler, serverFacts, operationTimeoutMs } = this.#settings;
+    const rows = await this.#run(client, serverFacts, [], operationTimeoutMs);
+    const { facts, processId } = readServerFacts(rows[0], this.adapter);
+    // A pooler makes up the process id it tells its clients.
+    const told: unknown = (client as { processID?: unknown }).processID;
+    const pooled = pooler === 'auto' ? typeof told === 'number' && told !== processId : pooler;
+    return { ...facts, pooled };
+  }
+
+  async #repeat<T>(
+    call: CallOptions,
+    harmless: boolean,
+    attempt: (failedCall: { sent: boolean } & FailedCall, remaining: () => number) => Promise<T>,
+  ): Promise<T> {
+    const { clock, operationTimeoutMs } = this.#settings;
+    const until = clock.monotonic() + (call.timeoutMs ?? operationTimeoutMs);
+    const remaining = (): number => Math.max(1, until - clock.monotonic());
+    for (let failures = 1; ; failures++) {
+      const failedCall = { op: call.op, adapter: this.adapter, sent: false, writes: call.writes ?? true };
+      try {
+        return await attempt(failedCall, remaining);
+      } catch (error) {
+        const failure: Failure = explainFailure(error, failedCall);
+        const again =
+          (failure.repeat === 'always' && failures < mostConflicts) ||
+          (failure.repeat === 'if-harmless' && harmless && failedCall.sent && failures === 1);
+        if (!again || clock.monotonic() >= until) throw failure.error;
+        await sleep(Math.min(remaining(), reconnectDelay(1) / 10), undefined, clock);
+      }
+    }
+  }
+
+  async #acquire(timeoutMs: number): Promise<PoolClient> {
+    if (this.#pool === undefined) throw new UnavailableError('the connections are closed');
+    const pending = this.#pool.connect();
+    try {
+      const client = await this.#within(pending, timeoutMs);
+      if (!this.#guarded.has(client)) {
+        // Without a listener, a connection that breaks while it is ours would end the process.
+        client.on('error', ignore);
+        this.#guarded.add(client);
+      }
+      return client;
+    } catch (error) {
+      // It may still come, when nobody waits for it any more.
+      pending.then((client) => client.release(), ignore);
+      throw error;
+    }
+  }
+
+  async #use<T>(client: PoolClient, call: FailedCall, work: () => Promise<T>): Promise<T> {
+    let broken = false;
+    this.#busy.add(client);
+    try {
+      return await work();
+    } catch (error) {
+      // A statement without an answer is still on its way: its connection can never be used again.
+      broken = explainFailure(error, call).connectionBroken;
+      throw error;
+    } finally {
+      this.#busy.delete(client);
+      client.release(broken);
+    }
+  }
+
+  async #run(client: ClientBase, statement: Statement, values: readonly Value[], ms: number): Promise<readonly Row[]> {
+    const query = {
+      ...(this.#prepares && statement.name !== '' && { name: statement.name }),
+      text: statement.text,
+      values: values as Value[],
+      rowMode: 'array' as const,
+      types,
+    };
+    const result = await this.#within(client.query(query), ms);
+    return result.rows as readonly Row[];
+  }
+
+  #within<T>(work: Promise<T>, ms: number): Promise<T> {
+    return withDeadline(work, ms, () => new DeadlineError('the deadline is over'), this.#settings.clock);
+  }
+}
+
+/**
+ * A prepared statement's plan is made once and must stay good when the tables grow a thousandfold: only indexes, no
+ * compilation. Locks and statements end on the server as they do here, so that what was given up does not happen later.
+ */
+function sessionSettings(operationTimeoutMs: number): string {
+  return [
+    '-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off -c plan_cache_mode=force_generic_plan',
+    `-c statement_timeout=${operationTimeoutMs} -c lock_timeout=${Math.ceil(operationTimeoutMs / 2)}`,
+    `-c idle_in_transaction_session_timeout=${operationTimeoutMs * 2}`,
+  ].join(' ');
+}
+
+async function importDriver(): Promise<typeof import('pg').default> {
+  try {
+    const { default: pg } = await import('pg');
+    return pg;
+  } catch (cause) {
+    throw new ConfigurationError("postgresBroker needs the package 'pg'; run: npm install pg", {
+      op: 'open',
+      adapter: 'postgres',
+      reason: 'missing-package',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,307 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type Capabilities,
+  type ClaimRequest,
+  ClosedError,
+  type Delivery,
+  isMillraceError,
+  type Session,
+  type SessionOptions,
+  type SettleOp,
+  type SettleOutcome,
+  type StopRequest,
+  type TaskReport,
+} from '@millrace/core';
+import { checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
+import { textArray } from './array-literal.ts';
+import { type Claimant, claimTasks, findNextDue, readClaimedRows } from './claim.ts';
+import type { CallOptions, Database } from './connection.ts';
+import type { Notifier } from './notify.ts';
+import type { StoreSettings } from './options.ts';
+import { checkSettle, type HolderContext, reportTasks, settleTasks } from './settle.ts';
+import type { Statements } from './statements.ts';
+
+/** What a session needs of the broker it belongs to. */
+export interface SessionOwner {
+  readonly database: Database;
+  readonly statements: Statements;
+  readonly notifier: Notifier;
+  readonly wakeups: Wakeups;
+  readonly settings: StoreSettings;
+  readonly requireOpen: (op: string) => Capabilities;
+  /** Tasks that have ended here. */
+  readonly onSettled: (taskIds: readonly string[]) => void;
+  readonly onEnd: (session: PostgresSession) => void;
+}
+
+interface Held {
+  readonly fence: number;
+  readonly queue: string;
+  /** The last stop the holder was told of. */
+  told?: StopRequest;
+}
+
+/** Pause before a claim looks again when what is due is being claimed by others. */
+const contendedMs = 5;
+
+/** The client's end of a session; the other is a row of `session`. */
+export class PostgresSession implements Session {
+  readonly id: string = randomBytes(12).toString('base64url');
+  readonly lost: AbortSignal;
+  readonly #owner: SessionOwner;
+  readonly #options: SessionOptions;
+  readonly #heartbeat: Heartbeat;
+  readonly #claimant: Claimant;
+  readonly #holder: HolderContext;
+  /** What was given to the holder and is not known to be settled. */
+  readonly #held = new Map<string, Held>();
+  readonly #claims = new Set<Promise<unknown>>();
+  /** Statements that may be giving us tasks right now. */
+  readonly #sending = new Set<Promise<unknown>>();
+  /** Found again after the answer to a claim was lost; handed out by the next claims. */
+  readonly #recovered: Delivery[] = [];
+  #turn = 0;
+  #answerLost = false;
+  #recovering: Promise<void> | undefined;
+  #unknownHeldBeats = 0;
+  #ending: Promise<void> | undefined;
+
+  private constructor(owner: SessionOwner, options: SessionOptions) {
+    const { database, statements, settings } = owner;
+    this.#owner = owner;
+    this.#options = options;
+    this.#heartbeat = startHeartbeat({
+      clock: settings.clock,
+      adapter: database.adapter,
+      ttlMs: options.ttlMs,
+      beat: () => this.#beat(),
+    });
+    this.lost = this.#heartbeat.lost;
+    this.#claimant = { database, statements, sessionId: this.id, worker: `${options.instance}@${options.host}` };
+    this.#holder = {
+      database,
+      statements,
+      clock: settings.clock,
+      operationTimeoutMs: settings.operationTimeoutMs,
+      sessionId: this.id,
+      isLost: () => this.lost.aborted,
+    };
+    // A claim that sleeps has to notice.
+    this.lost.addEventListener('abort', () => owner.wakeups.wake(), { once: true });
+  }
+
+  /** @throws UnavailableError */
+  static async open(owner: SessionOwner, options: SessionOptions): Promise<PostgresSession> {
+    // Trust counts from before the server is told.
+    const session = new PostgresSession(owner, options);
+    const { instance, host, ttlMs } = options;
+    try {
+      const values = [session.id, instance, host, ttlMs];
+      await owner.database.query(owner.statements.openSession, values, { op: 'openSession', harmless: true });
+      return session;
+    } catch (error) {
+      session.#heartbeat.stop();
+      throw error;
+    }
+  }
+
+  async claim(request: ClaimRequest): Promise<Delivery[]> {
+    checkClaimRequest(request, this.#requireRunning('session.claim'));
+    const { settings, wakeups } = this.#owner;
+    const { clock, pollMs } = settings;
+    const until = clock.monotonic() + request.waitMs;
+    // Listens before it looks, so that what arrives in between wakes it (T8).
+    const listener = wakeups.listen(request.queues);
+    try {
+      for (let contended = 0; ; ) {
+        if (this.lost.aborted) throw this.lost.reason;
+        if (this.#ending !== undefined || request.signal?.aborted === true) return [];
+        const deliveries = await track(this.#claims, this.#claimOnce(request, contended));
+        if (this.lost.aborted) throw this.lost.reason;
+        // Ending gives back what came in the meantime.
+        if (this.#ending !== undefined) return [];
+        if (deliveries.length > 0) return deliveries;
+        const left = until - clock.monotonic();
+        if (left <= 0 && (request.names.length === 1 || contended >= 3)) return [];
+        const { alive, inMs = pollMs } = await findNextDue(this.#claimant, request);
+        if (!alive) this.#heartbeat.declareLost('the broker has ended it');
+        contended = inMs === 0 ? contended + 1 : 0;
+        if (left <= 0 && contended === 0) return [];
+        const contendedSleepMs = Math.min(contendedMs * contended, pollMs);
+        await listener.sleep(inMs === 0 ? contendedSleepMs : Math.min(left, pollMs, inMs), request.signal);
+      }
+    } finally {
+      listener.close();
+    }
+  }
+
+  async report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
+    if (this.lost.aborted) return reports.map(() => 'stale');
+    return reportTasks(this.#holder, reports);
+  }
+
+  async settle(operations: readonly SettleOp[]): Promise<SettleOutcome[]> {
+    for (const operation of operations) checkSettle(operation);
+    // A holder that has stopped trusting its session stops writing, even where the server would still let it.
+    if (this.lost.aborted) return operations.map(() => 'stale');
+    const outcomes = await settleTasks(this.#holder, operations);
+    this.#forget(operations, outcomes);
+    return outcomes;
+  }
+
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  /** Asks the server now whether something is wanted. */
+  hurry(): void {
+    if (this.#ending === undefined) this.#heartbeat.hurry();
+  }
+
+  async #claimOnce(request: ClaimRequest, contended: number): Promise<Delivery[]> {
+    if (this.#answerLost) await this.#recover();
+    if (this.#recovered.length > 0) return this.#recovered.splice(0, request.limit);
+    const { queues } = request;
+    // Each claim begins with another queue, so that none starves the others (ORD-09).
+    const turn = this.#turn++ % queues.length;
+    const inTurn = turn === 0 ? queues : [...queues.slice(turn), ...queues.slice(0, turn)];
+    const look = contended > 0 ? Number.POSITIVE_INFINITY : undefined;
+    try {
+      return this.#remember(await track(this.#sending, claimTasks(this.#claimant, request, inTurn, look)));
+    } catch (error) {
+      if (!isMillraceError(error, 'INDETERMINATE')) throw error;
+      // Tasks may be ours now without anybody knowing, and would stay so for as long as this session lives.
+      this.#answerLost = true;
+      await this.#recover();
+      return this.#recovered.splice(0, request.limit);
+    }
+  }
+
+  #recover(): Promise<void> {
+    this.#recovering ??= (async () => {
+      try {
+        // What these bring is not lost; no new ones begin meanwhile.
+        await Promise.allSettled([...this.#sending]);
+        const { database, statements } = this.#owner;
+        const values = [this.id, textArray([...this.#held.keys()])];
+        const rows = await database.query(statements.findStrays, values, { op: 'session.claim', writes: false });
+        this.#recovered.push(...this.#remember(readClaimedRows(rows, this.id, [])));
+        this.#answerLost = false;
+      } finally {
+        this.#recovering = undefined;
+      }
+    })();
+    return this.#recovering;
+  }
+
+  #remember(deliveries: Delivery[]): Delivery[] {
+    for (const { lease, queue } of deliveries) this.#held.set(lease.taskId, { fence: lease.fence, queue });
+    return deliveries;
+  }
+
+  #forget(operations: readonly SettleOp[], outcomes: readonly SettleOutcome[]): void {
+    const settled: string[] = [];
+    const waiting = new Set<string>();
+    for (const [index, { type, lease }] of operations.entries()) {
+      const held = this.#held.get(lease.taskId);
+      if (outcomes[index] === 'unknown' || held?.fence !== lease.fence) continue;
+      this.#held.delete(lease.taskId);
+      if (outcomes[index] !== 'applied') continue;
+      settled.push(lease.taskId);
+      if (type === 'retry' || type === 'release' || type === 'snooze') waiting.add(held.queue);
+    }
+    if (settled.length > 0) this.#owner.onSettled(settled);
+    this.#tellOfWork(waiting);
+  }
+
+  #tellOfWork(queues: ReadonlySet<string>): void {
+    const { wakeups, notifier } = this.#owner;
+    for (const queue of queues) wakeups.wake(queue);
+    notifier.announce(queues);
+  }
+
+  async #beat(): Promise<'alive' | 'lost'> {
+    const { database, statements } = this.#owner;
+    const call: CallOptions = { op: 'session.beat', harmless: true, timeoutMs: Math.ceil(this.#options.ttlMs / 3) };
+    const rows = await database.query(statements.beatSession, [this.id], call);
+    const [alive, held, requests] = rows[0] ?? [];
+    if (alive !== true) return 'lost';
+    for (const [taskId, fence, request] of JSON.parse(String(requests)) as [string, number, StopRequest][]) {
+      this.#tell(taskId, fence, request);
+    }
+    this.#watchStrays(Number(held));
+    return 'alive';
+  }
+
+  #tell(taskId: string, fence: number, request: StopRequest): void {
+    const held = this.#held.get(taskId);
+    if (held?.fence === fence) {
+      if (held.told === request) return;
+      held.told = request;
+    }
+    try {
+      this.#options.onSignal({ taskId, fence, request });
+    } catch {
+      // A holder that cannot listen still finds out when it settles; it must not take the process down.
+    }
+  }
+
+  /**
+   * A claim may be carried out after it was given up here: its tasks would be held for ever by a session that does
+   * not know them. Whatever is older than any call may last, and unknown, is given back.
+   */
+  #watchStrays(held: number): void {
+    const { database, statements, settings } = this.#owner;
+    this.#unknownHeldBeats = held > this.#held.size && this.#claims.size === 0 ? this.#unknownHeldBeats + 1 : 0;
+    if (this.#unknownHeldBeats < 2) return;
+    this.#unknownHeldBeats = 0;
+    const values = [this.id, textArray([...this.#held.keys()]), settings.operationTimeoutMs * 2];
+    database.query(statements.releaseHeld, values, { op: 'session.beat' }).then(
+      (rows) => this.#tellOfWork(new Set(rows.map(([queue]) => String(queue)))),
+      // The next beats see the same again.
+      () => {},
+    );
+  }
+
+  async #end(): Promise<void> {
+    const { database, statements, wakeups, onEnd } = this.#owner;
+    const wasLost = this.lost.aborted;
+    this.#heartbeat.stop();
+    wakeups.wake();
+    await Promise.allSettled([...this.#claims]);
+    try {
+      // What a lost session held is maintenance's to take back, and counts as an attempt.
+      if (wasLost) return;
+      const call: CallOptions = { op: 'session.end', harmless: true };
+      await database.query(statements.endSession, [this.id], call);
+      const rows = await database.query(statements.releaseHeld, [this.id, '{}', 0], call);
+      this.#tellOfWork(new Set(rows.map(([queue]) => String(queue))));
+      await database.query(statements.deleteSession, [this.id], call);
+    } catch {
+      // Not reachable: the session runs out by itself, and maintenance takes its tasks back.
+    } finally {
+      this.#held.clear();
+      onEnd(this);
+    }
+  }
+
+  #requireRunning(op: string): Capabilities {
+    const capabilities = this.#owner.requireOpen(op);
+    if (this.#ending === undefined) return capabilities;
+    throw new ClosedError(`${op}: this session has ended`, {
+      op,
+      adapter: this.#owner.database.adapter,
+      reason: 'closed',
+    });
+  }
+}
+
+function track<T>(running: Set<Promise<unknown>>, work: Promise<T>): Promise<T> {
+  running.add(work);
+  const untrack = (): void => {
+    running.delete(work);
+  };
+  work.then(untrack, untrack);
+  return work;
+}

@@ -1,0 +1,47 @@
+-- Ends waiting tasks; asks the holders of running ones to stop.
+--
+-- Inputs: $1 ids, $2 channel.
+-- Result: one row: JSON [[id, outcome, queue], …] without the tasks that were not found; the second column only notifies.
+-- Locks: the tasks' rows, in the order of their ids. Cost: one move to `finished`, or one new row version, a task.
+with target as materialized (
+  select id, state, session_id, queue from millrace.task where id = any ($1::text[]) order by id for update
+),
+ended as (
+  delete from millrace.task t using target
+  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  returning t.*
+),
+kept as (
+  insert into millrace.finished (
+    finished_at, run_at, created_at, fence, attempt, max_attempts, version, priority, id, name, queue, state,
+    expires_at, started_at, timeout_ms, session_id, worker, key, key_until, group_name, owner, headers, input,
+    checkpoint, progress, errors, log
+  )
+  select
+    millrace.now_ms(), run_at, created_at, fence, attempt, max_attempts, version, priority, id, name, queue,
+    'cancelled', expires_at, started_at, timeout_ms, session_id, worker, key, key_until, group_name, owner, headers,
+    input, checkpoint, progress, errors, log
+  from ended
+),
+asked as (
+  update millrace.task t set requested = case when t.requested in ('remove') then t.requested else 'cancel' end
+  from target
+  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  returning t.id, t.queue, t.session_id
+)
+select
+  (
+    select json_agg(json_build_array(o.id, o.outcome, o.queue))::text
+    from (
+      select id, 'applied' as outcome, queue from ended
+      union all
+      select id, 'requested', queue from asked
+      union all
+      select id, 'refused', queue from millrace.finished where id = any ($1::text[])
+    ) as o
+  ) as outcomes,
+  (
+    select pg_notify($2, case when length(note.text) < 7900 then note.text else 's' end)::text
+    from (select 's' || json_agg(distinct session_id)::text as text from asked) as note
+    where note.text is not null
+  ) as notified

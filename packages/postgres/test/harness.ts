@@ -1,0 +1,118 @@
+import type { BrokerHarness, Target } from '@millrace/conformance';
+import pg from 'pg';
+import { type PostgresTransaction, postgresBroker } from '../src/index.ts';
+
+/** The server the test run started, or the one the environment names. */
+export const serverUrl: string = process.env.MILLRACE_TEST_POSTGRES_URL ?? '';
+
+/** A schema per namespace. */
+export function brokerAt({ url, namespace, clock }: Target): ReturnType<typeof postgresBroker> {
+  return postgresBroker({
+    client: { connectionString: url, application_name: applicationOf(namespace) },
+    schema: namespace,
+    clock,
+  });
+}
+
+/** What the connections of a namespace are called at the server. */
+export function applicationOf(namespace: string): string {
+  return `millrace ${namespace}`;
+}
+
+/** Text of statements that make everything stored in a schema older: what was due in a while is due now. */
+export function travelScript(namespace: string, ms: number): string {
+  const shift = (table: string, ...columns: string[]): string =>
+    `update "${namespace}".${table} set ${columns.map((column) => `${column} = ${column} - ${Math.round(ms)}`).join(', ')};`;
+  return [
+    shift('task', 'run_at', 'expires_at', 'created_at', 'started_at'),
+    shift('finished', 'run_at', 'expires_at', 'created_at', 'started_at', 'finished_at'),
+    shift('session', 'expires_at'),
+  ].join('\n');
+}
+
+/** Runs `work` with a connection that no broker knows of. */
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client(url);
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function inTransaction<T>(url: string, body: (transaction: PostgresTransaction) => Promise<T>): Promise<T> {
+  return withClient(url, async (client) => {
+    await client.query('begin');
+    try {
+      const result = await body(client);
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      await client.query('rollback');
+      throw error;
+    }
+  });
+}
+
+/** Runs `body` below a savepoint of a transaction. */
+export async function withSavepoint<T>(transaction: PostgresTransaction, body: () => Promise<T>): Promise<T> {
+  await transaction.query('savepoint conformance', []);
+  try {
+    return await body();
+  } catch (error) {
+    await transaction.query('rollback to savepoint conformance', []);
+    throw error;
+  }
+}
+
+const countConnections = 'select count(*)::integer as count from pg_stat_activity where application_name = $1';
+
+/** The broker on a server, as the conformance suite sees it. */
+export const harness: BrokerHarness = {
+  name: 'postgres',
+  url: serverUrl,
+  workerModule: new URL('worker.ts', import.meta.url),
+  connect: brokerAt,
+  drop: ({ namespace }) =>
+    withClient(serverUrl, async (client) => {
+      await client.query(`drop schema if exists "${namespace}" cascade`);
+    }),
+  hooks: {
+    transaction: (_target, body) => inTransaction(serverUrl, body),
+    savepoint: (transaction, body) => withSavepoint(transaction as PostgresTransaction, body),
+    travel: ({ namespace }, ms) =>
+      withClient(serverUrl, async (client) => {
+        await client.query(travelScript(namespace, ms));
+      }),
+    corrupt: ({ namespace }, taskId, payload) =>
+      withClient(serverUrl, async (client) => {
+        await client.query(`update "${namespace}".task set input = $2 where id = $1`, [taskId, payload]);
+      }),
+    dump: ({ namespace }) =>
+      withClient(serverUrl, async (client) => {
+        const { rows } = await client.query(`select * from "${namespace}".record order by id`);
+        return rows;
+      }),
+    resources: ({ namespace }) =>
+      withClient(serverUrl, async (client) => {
+        const { rows } = await client.query(countConnections, [applicationOf(namespace)]);
+        const sessions = await client.query(`select count(*)::integer as count from "${namespace}".session`);
+        return { connections: Number(rows[0].count), sessions: Number(sessions.rows[0].count) };
+      }),
+    killConnections: ({ namespace }) =>
+      withClient(serverUrl, async (client) => {
+        const { rows } = await client.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1',
+          [applicationOf(namespace)],
+        );
+        return rows.length;
+      }),
+  },
+  backend: () =>
+    withClient(serverUrl, async (client) => {
+      const { rows } = await client.query('show server_version');
+      return { name: 'PostgreSQL', version: String(rows[0].server_version) };
+    }),
+};
