@@ -1,0 +1,100 @@
+import type { BrokerHarness } from './harness.ts';
+import { runScenario, type ScenarioResult } from './run-scenario.ts';
+import { findObstacle, groupOf, type Scenario } from './scenario.ts';
+import { scenarios as allScenarios } from './scenarios/index.ts';
+import { surveyBroker } from './survey.ts';
+
+/** What the suite needs of a test runner: vitest, node:test, jest and bun:test have it. */
+export interface TestRunner {
+  describe(name: string, body: () => void): unknown;
+  readonly it: {
+    (name: string, body: () => Promise<void>): unknown;
+    skip(name: string, body: () => Promise<void>): unknown;
+  };
+}
+
+/** How scenarios are chosen and run. */
+export interface ConformanceOptions {
+  /** Default: all. */
+  readonly scenarios?: readonly Scenario[];
+  /**
+   * Scenarios in progress at a time, each in its own namespace. Runners call one test after the other; with more than
+   * 1 the next ones are started ahead, and each test waits for its own.
+   */
+  readonly concurrency?: number;
+}
+
+/**
+ * Registers one test per scenario. Await it at the top level of a test file: the broker is opened once first, because
+ * what it claims decides which scenarios run. Those that do not carry the reason in their title.
+ *
+ * @example
+ * import { describe, it } from 'vitest';
+ * await defineConformance({ describe, it }, harness);
+ */
+export async function defineConformance(
+  runner: TestRunner,
+  harness: BrokerHarness,
+  options: ConformanceOptions = {},
+): Promise<void> {
+  const { describe, it } = runner;
+  const chosen = options.scenarios ?? allScenarios;
+  let circumstances: Awaited<ReturnType<typeof surveyBroker>>;
+  try {
+    circumstances = await surveyBroker(harness);
+  } catch (error) {
+    // One failing test instead of a file that does not load: no runner can mistake it for a pass.
+    it(`${harness.name}: the broker opens and delivers`, () => Promise.reject(error));
+    return;
+  }
+  const obstacles = new Map(
+    chosen.map((scenario) => [scenario, findObstacle(scenario, circumstances.capabilities, harness)]),
+  );
+  const run = ahead(
+    chosen.filter((scenario) => obstacles.get(scenario) === undefined),
+    options.concurrency ?? 1,
+    (scenario) => runScenario(scenario, circumstances),
+  );
+  for (const group of new Set(chosen.map(groupOf))) {
+    describe(`${harness.name}: ${group}`, () => {
+      for (const scenario of chosen.filter((each) => groupOf(each) === group)) {
+        const title = `${scenario.id} ${scenario.title}${scenario.provisional ? ' [provisional]' : ''}`;
+        const obstacle = obstacles.get(scenario);
+        if (obstacle !== undefined) it.skip(`${title} [${obstacle.reason}]`, async () => {});
+        else it(title, async () => requirePass(await run(scenario)));
+      }
+    });
+  }
+}
+
+function requirePass(result: ScenarioResult): void {
+  if (result.status === 'pass' || result.provisional) return;
+  if (result.cause instanceof Error) {
+    result.cause.message = `${result.rule}: ${result.reason ?? result.cause.message}`;
+    throw result.cause;
+  }
+  throw new Error(`${result.rule}: ${result.reason}`);
+}
+
+/** Starts up to `width` of the items at a time, in order, and gives out each one's result. */
+function ahead<T, R>(items: readonly T[], width: number, run: (item: T) => Promise<R>): (item: T) => Promise<R> {
+  const started = new Map<T, Promise<R>>();
+  let active = 0;
+  const start = (item: T): Promise<R> => {
+    const known = started.get(item);
+    if (known !== undefined) return known;
+    active += 1;
+    const result = run(item).finally(() => {
+      active -= 1;
+    });
+    started.set(item, result);
+    return result;
+  };
+  return (item) => {
+    const result = start(item);
+    for (let next = items.indexOf(item) + 1; active < width && next < items.length; next++) {
+      void start(items[next] as T);
+    }
+    return result;
+  };
+}

@@ -1,0 +1,109 @@
+import type { EnqueueOutcome, NewTask } from '@millrace/core';
+import { buildTasks } from '../context/builders.ts';
+import { shown } from '../context/checks.ts';
+import { hook, transactions } from '../needs.ts';
+import { type CallEnd, untilAnswered } from './call-end.ts';
+import { type Stage, type SweepableCase, sweepable } from './reply-sweep.ts';
+
+/** Enqueueing one task, and a batch: every write that brings tasks. */
+export const cutEnqueue: SweepableCase = enqueueing('enqueue', 1);
+export const cutEnqueueBatch: SweepableCase = enqueueing('enqueue of a batch', 20);
+
+/** The commit of a caller's transaction that enqueues two tasks: both futures are legal, half of one is not. */
+export const cutCommit: SweepableCase = sweepable<NewTask[]>({
+  label: 'commit',
+  needs: (capabilities, harness) => {
+    const claimed = transactions(capabilities, harness);
+    return claimed === true ? hook('transaction')(capabilities, harness) : claimed;
+  },
+  arrange: async ({ queue }) => buildTasks(2, () => ({ queue })),
+  // What the caller's own driver throws is not the broker's to choose.
+  act: async ({ t, client }, tasks) => {
+    try {
+      await t.hooks.transaction?.(client.target, async (transaction) => {
+        for (const task of tasks) await client.broker.enqueue([task], { transaction });
+      });
+      return 'committed';
+    } catch {
+      return 'rejected';
+    }
+  },
+  async assess(stage, tasks, ended) {
+    const { t, queue } = stage;
+    const direct = await t.holder();
+    const committed = ended.how === 'answered' && ended.value === 'committed';
+    const { maxClaim } = t.capabilities.batch;
+    const there = committed
+      ? await direct.claimMany(2, { queues: [queue] })
+      : await direct.claim({ queues: [queue], limit: Math.min(2, maxClaim), waitMs: Math.round(t.unitMs) });
+    t.ok(there.length !== 1, 'all tasks of a transaction are there, or none of them');
+    t.ok(!committed || there.length === 2, 'the tasks of a transaction that was committed are there');
+    await direct.settleAll(there.map(({ lease }) => ({ type: 'complete', lease })));
+    await direct.claimsNothing({ queues: [queue] });
+    t.ok(
+      there.every((each) => tasks.some((task) => task.id === each.lease.taskId)),
+      'nothing else is there',
+    );
+  },
+});
+
+function enqueueing(label: string, count: number): SweepableCase {
+  return sweepable<NewTask[]>({
+    label,
+    arrange: async ({ queue }) => buildTasks(count, () => ({ queue, input: '{"kept":true}' })),
+    act: ({ client }, tasks) => client.broker.enqueue(tasks),
+    assess: (stage, tasks, ended) => assessEnqueue(stage, tasks, ended as CallEnd<EnqueueOutcome[]>),
+  });
+}
+
+/** Enqueues what is not known to be there, and checks that each task is there once. */
+export async function assessEnqueue(
+  { t, client, queue }: Pick<Stage, 't' | 'client' | 'queue'>,
+  tasks: readonly NewTask[],
+  ended: CallEnd<EnqueueOutcome[]>,
+): Promise<void> {
+  const { idempotentIds } = t.capabilities;
+  const direct = await t.holder();
+  if (ended.how === 'answered') {
+    requireStored(t, tasks, ended.value, true);
+  } else {
+    if (ended.how === 'not-applied') await direct.claimsNothing({ queues: [queue] });
+    const outcomes = await untilAnswered(t, () => client.broker.enqueue(tasks), 'enqueueing again');
+    requireStored(t, tasks, outcomes, idempotentIds && ended.how === 'unknown');
+  }
+  const deliveries = await direct.claimMany(tasks.length, { queues: [queue] });
+  const ids = new Set(deliveries.map((delivery) => delivery.lease.taskId));
+  // Without idempotent ids a repetition may have stored a second copy; with them never.
+  if (idempotentIds || ended.how === 'answered') t.equal(ids.size, tasks.length, 'tasks delivered, each once');
+  t.ok(
+    tasks.some((task) => ids.has(task.id)),
+    'the tasks enqueued are delivered',
+  );
+  t.ok(
+    deliveries.every((delivery) => delivery.lease.attempt === 1),
+    'on their first attempt',
+  );
+  t.ok(
+    deliveries.every((delivery) => delivery.input === tasks[0]?.input),
+    'with their input',
+  );
+  await direct.settleAll(deliveries.map(({ lease }) => ({ type: 'complete', lease })));
+  if (idempotentIds || ended.how === 'answered') await direct.claimsNothing({ queues: [queue] });
+}
+
+/** Each was accepted, or is answered as a duplicate of itself because an earlier sending had arrived. */
+function requireStored(
+  t: Stage['t'],
+  tasks: readonly NewTask[],
+  outcomes: readonly EnqueueOutcome[],
+  repeated: boolean,
+): void {
+  t.equal(outcomes.length, tasks.length, 'outcomes');
+  for (const [index, outcome] of outcomes.entries()) {
+    const itself = repeated && outcome.status === 'duplicate' && outcome.existingId === tasks[index]?.id;
+    t.ok(
+      outcome.status === 'accepted' || itself,
+      `the outcome is 'accepted', or a duplicate of itself; got ${shown(outcome)}`,
+    );
+  }
+}

@@ -1,0 +1,128 @@
+import type { NewTask, TaskContext } from '@millrace/core';
+import { buildTask } from '../context/builders.ts';
+import type { Client } from '../context/client.ts';
+import { type Hired, type HireOptions, hire, job } from '../context/crew.ts';
+import type { ScenarioContext } from '../context/scenario-context.ts';
+import { endOfCall, recoveryMs } from './call-end.ts';
+
+/** One run of a handler. */
+export interface Run {
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly fence: number;
+  readonly startedAt: number;
+  returned: boolean;
+  lost: boolean;
+}
+
+/** Workers that note what they run, and tasks that are enqueued through faults. */
+export class Load {
+  readonly runs: Run[] = [];
+  readonly enqueued: NewTask[] = [];
+  readonly #t: ScenarioContext;
+
+  constructor(t: ScenarioContext) {
+    this.#t = t;
+  }
+
+  /** A worker whose handlers take a while. */
+  hire(client: Client, runMs: number, options: Omit<HireOptions, 'client'> = {}): Promise<Hired> {
+    const { handler } = job(async (_input, context) => this.#run(context, runMs));
+    return hire(this.#t, [handler], { client, ...options });
+  }
+
+  async #run(context: TaskContext, runMs: number): Promise<string> {
+    const run: Run = {
+      taskId: context.id,
+      attempt: context.attempt,
+      fence: context.fence,
+      startedAt: this.#t.now(),
+      returned: false,
+      lost: false,
+    };
+    this.runs.push(run);
+    context.signal.addEventListener('abort', () => {
+      run.lost = (context.signal.reason as { code?: unknown }).code === 'LEASE_LOST';
+    });
+    if (runMs > 0) await this.#t.tempo.timer(runMs, context.signal);
+    if (context.signal.aborted) throw context.signal.reason;
+    run.returned = true;
+    return 'done';
+  }
+
+  /** Enqueues one task, repeating it until it is accepted: outcomes that were lost are asked for again. */
+  async enqueue(client: Client): Promise<void> {
+    const task = buildTask({ maxAttempts: 20 });
+    const end = this.#t.now() + 10 * recoveryMs(this.#t);
+    for (;;) {
+      const ended = await endOfCall(this.#t, () => client.broker.enqueue([task]), 'an enqueue under faults');
+      if (ended.how === 'answered') break;
+      this.#t.require(this.#t.now() < end, 'enqueues do not get through any more');
+      await this.#t.tempo.pause(5 + Math.random() * 20);
+    }
+    this.enqueued.push(task);
+  }
+
+  /** Enqueues until told to stop, one after the other. */
+  async produce(client: Client, stop: AbortSignal, pauseMs: number): Promise<void> {
+    while (!stop.aborted) {
+      await this.enqueue(client);
+      await this.#t.tempo.timer(pauseMs, stop);
+    }
+  }
+
+  /** Waits until every task has run, then checks that each ended once and that further runs have a reason. */
+  async drain(ms: number): Promise<void> {
+    const t = this.#t;
+    const finished = (): Set<string> => new Set(this.runs.filter((run) => run.returned).map((run) => run.taskId));
+    const missing = (): NewTask[] => {
+      const done = finished();
+      return this.enqueued.filter((task) => !done.has(task.id));
+    };
+    await t
+      .eventually(() => missing().length === 0, `the runs of ${this.enqueued.length} tasks`, ms)
+      .catch((error: Error) => {
+        error.message += `; missing: ${missing()
+          .map((task) => task.id)
+          .slice(0, 5)} (${missing().length})`;
+        throw error;
+      });
+    if (t.capabilities.tasks.get) await this.#restAsSucceeded(ms);
+    this.#explainRuns();
+  }
+
+  async #restAsSucceeded(ms: number): Promise<void> {
+    const t = this.#t;
+    for (const { id } of this.enqueued) {
+      const record = await t.eventually(
+        async () => {
+          const found = await t.record(id);
+          return found.state === 'succeeded' ? found : undefined;
+        },
+        `the success of task ${id}`,
+        ms,
+      );
+      const attempts = this.runs.filter((run) => run.taskId === id).map((run) => run.attempt);
+      t.equal(record.attempt, Math.max(...attempts), 'the attempt in the record: that of the last run');
+    }
+  }
+
+  /** H06–H08: fences grow, and a task that ran more often than once was lost in between, or says so. */
+  #explainRuns(): void {
+    const t = this.#t;
+    for (const { id } of this.enqueued) {
+      const runs = this.runs.filter((run) => run.taskId === id).sort((a, b) => a.startedAt - b.startedAt);
+      const fences = runs.map((run) => run.fence);
+      t.equal(
+        fences,
+        [...new Set(fences)].sort((a, b) => a - b),
+        `the fences of ${id} in the order of its runs`,
+      );
+      const early = runs.slice(0, -1);
+      t.ok(
+        early.every((run) => run.lost),
+        `each run of ${id} but the last was told that its lease was lost`,
+      );
+    }
+  }
+}

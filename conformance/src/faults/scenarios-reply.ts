@@ -1,0 +1,127 @@
+import { buildTasks } from '../context/builders.ts';
+import { job, producer } from '../context/crew.ts';
+import { hook, idempotentIds, transactions } from '../needs.ts';
+import type { Scenario } from '../scenario.ts';
+import { endOfCall, longestCallMs } from './call-end.ts';
+import { cutControls, cutQueues } from './cut-control.ts';
+import { assessEnqueue, cutCommit, cutEnqueue, cutEnqueueBatch } from './cut-enqueue.ts';
+import { cutClaim, cutEnd, cutOpenSession } from './cut-session.ts';
+import { cutComplete, cutReport, cutSettles } from './cut-settle.ts';
+import { faultScenario } from './fault-scenario.ts';
+import { enoughFailures, sweepReplies } from './reply-sweep.ts';
+import { layWire } from './wire.ts';
+
+/** Replies that are cut: the request was applied, or not, and the client cannot know (E2). */
+export const replyScenarios: readonly Scenario[] = [
+  faultScenario({
+    id: 'FLT-04',
+    title: 'the reply of an enqueue is cut, whichever of its replies: the task is there once after repeating it',
+    patience: 3,
+    run: (t) => sweepReplies(t, [cutEnqueue]),
+  }),
+  faultScenario({
+    id: 'FLT-05',
+    title: 'the reply of a claim is cut: the task is delivered after all, one heartbeat later, and not charged',
+    patience: 4,
+    run: (t) => sweepReplies(t, [cutClaim]),
+  }),
+  faultScenario({
+    id: 'FLT-06',
+    title: 'the reply of a complete is cut: applied once, or found out by asking again; no second run',
+    patience: 3,
+    run: (t) => sweepReplies(t, [cutComplete]),
+  }),
+  faultScenario({
+    id: 'FLT-07',
+    title:
+      'the reply of every other settle and of a report is cut, each in turn: one live copy, or none where it rests',
+    patience: 6,
+    run: (t) => sweepReplies(t, [...cutSettles, cutReport]),
+  }),
+  faultScenario({
+    id: 'FLT-36',
+    title:
+      'the reply of every control operation on tasks and queues is cut, each in turn: repeating it brings the state asked for',
+    patience: 8,
+    run: (t) => sweepReplies(t, [...cutControls, ...cutQueues]),
+  }),
+  faultScenario({
+    id: 'FLT-37',
+    title: 'the reply of opening or ending a session is cut: repeating it works, and nothing stays held',
+    patience: 4,
+    run: (t) => sweepReplies(t, [cutOpenSession, cutEnd]),
+  }),
+  faultScenario({
+    id: 'FLT-08',
+    title: 'the reply of a commit is cut: all tasks of the transaction are there, or none of them',
+    needs: [transactions, hook('transaction')],
+    patience: 4,
+    run: (t) => sweepReplies(t, [cutCommit]),
+  }),
+  faultScenario({
+    id: 'FLT-09',
+    title:
+      'the reply of a batch is cut, and its request after any number of bytes: each task is there once after repeating it',
+    patience: 4,
+    async run(t) {
+      await sweepReplies(t, [cutEnqueueBatch]);
+      const wire = await layWire(t);
+      const client = await wire.open();
+      const build = (queue: string): ReturnType<typeof buildTasks> =>
+        buildTasks(20, () => ({ queue, input: '{"kept":true}' }));
+      const before = wire.proxy.stats.bytesOut;
+      await t.enqueueAll(build('measured'), client.broker);
+      const requestBytes = wire.proxy.stats.bytesOut - before;
+      const steps = 12;
+      for (let step = 0; step < steps; step++) {
+        if (t.cells.filter((cell) => cell.status === 'fail').length >= enoughFailures) return;
+        const bytes = Math.max(1, Math.floor((requestBytes * step) / (steps - 1)));
+        await t.cell(`after ${Math.round((100 * bytes) / requestBytes)} % of the request`, async () => {
+          const queue = `cut ${step}`;
+          const tasks = build(queue);
+          const fault = wire.proxy.cutAfter(bytes);
+          const ended = await endOfCall(t, () => client.broker.enqueue(tasks), 'an enqueue cut in its request');
+          fault.heal();
+          await assessEnqueue({ t, client, queue }, tasks, ended);
+        });
+      }
+    },
+  }),
+  faultScenario({
+    id: 'DUP-09',
+    title:
+      'a program enqueues with the client, whose reply is cut: it gets its answer all the same, and the task is there once',
+    needs: [idempotentIds],
+    patience: 3,
+    async run(t) {
+      const wire = await layWire(t);
+      const client = await wire.open();
+      const enqueuer = producer(t, client);
+      const { definition } = job(() => {});
+      await t.soon(enqueuer.enqueue(definition, 'warm'), 'an enqueue');
+      const ids: string[] = [];
+      for (let nth = 1; nth <= 3; nth++) {
+        const cut = wire.proxy.cutReply({ nth });
+        const handle = await t.soon(
+          enqueuer.enqueue(definition, 'cut'),
+          'an enqueue whose reply is cut',
+          longestCallMs,
+        );
+        cut.disarm();
+        ids.push(handle.id);
+        t.ok(
+          handle.outcome.status !== 'replaced',
+          `the outcome is 'accepted' or a duplicate of itself; got '${handle.outcome.status}'`,
+        );
+      }
+      const holder = await t.holder();
+      const delivered = (await holder.claimMany(4)).map((delivery) => delivery.lease.taskId);
+      t.ok(
+        ids.every((id) => delivered.includes(id)),
+        'every task is there',
+      );
+      t.equal(new Set(delivered).size, 4, 'tasks, each once');
+      await holder.claimsNothing();
+    },
+  }),
+];

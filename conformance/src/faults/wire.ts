@@ -1,0 +1,46 @@
+import { Client } from '../context/client.ts';
+import type { ScenarioContext } from '../context/scenario-context.ts';
+import { endpointOf } from './endpoint-url.ts';
+import { startProxy, type TcpProxy } from './tcp-proxy.ts';
+
+/** A way to the backend that a scenario can break, with clients of its namespace behind it. */
+export interface Wire {
+  readonly proxy: TcpProxy;
+  /** The backend's address through the proxy, for processes. */
+  readonly url: string;
+  /** A client, not yet opened; closed at the end. */
+  connect(): Client;
+  /** An opened client. */
+  open(): Promise<Client>;
+}
+
+const wires = new WeakMap<ScenarioContext, TcpProxy[]>();
+
+/** Ends all faults of a scenario's wires: closing over a broken wire is a scenario of its own. */
+export function healWires(t: ScenarioContext): void {
+  for (const proxy of wires.get(t) ?? []) proxy.heal();
+}
+
+/** Puts a proxy before the backend. Other clients of the scenario do not notice. Needs `networked`. */
+export async function layWire(t: ScenarioContext): Promise<Wire> {
+  const original = t.harness.url ?? '';
+  const proxy = await startProxy(endpointOf(original));
+  const url = proxy.url(original);
+  t.defer(() => proxy.close());
+  wires.set(t, [...(wires.get(t) ?? []), proxy]);
+  const connect = (): Client => {
+    const client = new Client(t.harness, { url, namespace: t.namespace }, t.tempo.clock);
+    t.defer(() => client.close());
+    return client;
+  };
+  return {
+    proxy,
+    url,
+    connect,
+    async open() {
+      const client = connect();
+      await t.soon(client.broker.open(), 'the opening of a client through a proxy');
+      return client;
+    },
+  };
+}

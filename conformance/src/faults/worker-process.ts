@@ -1,0 +1,204 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { guardProcess } from './guardian.ts';
+import { freezeTree, sendSignal, thawTree } from './process-tree.ts';
+import { type JournalEntry, readJournal } from './worker-journal.ts';
+import type {
+  ProduceCommand,
+  WorkerCommand,
+  WorkerCounts,
+  WorkerProcessOptions,
+  WorkerReply,
+} from './worker-protocol.ts';
+
+/** How a worker process is started. */
+export interface WorkerProcessRequest {
+  /** The harness's `workerModule`. TypeScript is run by tsx if it can be found, else by Node itself. */
+  readonly module: URL;
+  readonly url: string;
+  readonly namespace: string;
+  readonly options?: WorkerProcessOptions;
+  /** Modules to run before anything else, such as `clockSkewPreload`. */
+  readonly preload?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Flags of Node, such as `--max-old-space-size=64`. */
+  readonly flags?: readonly string[];
+}
+
+/** How a process ended. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A worker in a process of its own. */
+export interface WorkerProcess extends AsyncDisposable {
+  readonly pid: number;
+  /** Resolves when it claims. Rejects when it ended before, with what it printed. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<ProcessEnd>;
+  /** Default SIGKILL. */
+  kill(signal?: NodeJS.Signals): void;
+  /** Stops the process as it is; resolves when it no longer moves. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** Asks it to stop, gracefully or not; resolves when the process has ended by itself. */
+  stop(force?: boolean): Promise<ProcessEnd>;
+  counts(): Promise<WorkerCounts>;
+  /** Blocks its event loop from now on. */
+  stall(ms: number): void;
+  exhaustHeap(): void;
+  jumpClock(ms: number): void;
+  produce(command: Omit<ProduceCommand, 'type'>): void;
+  /** Everything it noted so far, also after a SIGKILL. */
+  journal(): JournalEntry[];
+  /** The end of what it printed. */
+  output(): string;
+  /** Kills it and removes its journal. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+const keptOutput = 16_384;
+
+/** Starts a worker process. It is gone with `close`, and also when this process ends in whatever way. */
+export function startWorkerProcess(request: WorkerProcessRequest): WorkerProcess {
+  const { module, url, namespace, options = {}, preload = [], environment, flags = [] } = request;
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-worker-'));
+  const journal = path.join(folder, 'journal.ndjson');
+  const child = fork(fileURLToPath(module), [JSON.stringify({ url, namespace, journal, options })], {
+    execArgv: [...inheritedFlags(), ...flags, ...preload.map((file) => `--import=${file}`), ...typescriptFlags(module)],
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  return new Forked(child, folder, journal);
+}
+
+class Forked implements WorkerProcess {
+  readonly pid: number;
+  readonly ready: Promise<void>;
+  readonly exited: Promise<ProcessEnd>;
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #journal: string;
+  readonly #askedCounts: ((counts: WorkerCounts) => void)[] = [];
+  #output = '';
+  #ended = false;
+
+  constructor(child: ChildProcess, folder: string, journal: string) {
+    this.#child = child;
+    this.#folder = folder;
+    this.#journal = journal;
+    this.pid = child.pid ?? -1;
+    const guardian = guardProcess(this.pid);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.#output = (this.#output + chunk).slice(-keptOutput);
+      });
+    }
+    this.exited = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        this.#ended = true;
+        guardian.dismiss();
+        resolve({ code, signal });
+      });
+    });
+    this.ready = new Promise((resolve, reject) => {
+      child.on('message', (message: WorkerReply) => {
+        if (message.type === 'ready') resolve();
+        if (message.type === 'failed') reject(new Error(`a worker process did not start: ${message.message}`));
+        if (message.type === 'counts') this.#askedCounts.shift()?.(message.counts);
+      });
+      child.once('error', reject);
+      void this.exited.then(() => reject(new Error(`a worker process ended before it was ready:\n${this.#output}`)));
+    });
+    // Whoever waits for it is told; a test that kills it earlier does not wait.
+    this.ready.catch(() => {});
+    // A message to a process that is just dying is lost; its end tells enough.
+    child.on('error', () => {});
+  }
+
+  kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    if (!this.#ended) sendSignal(this.pid, signal);
+  }
+
+  async freeze(): Promise<void> {
+    if (!this.#ended) await freezeTree(this.pid);
+  }
+
+  async thaw(): Promise<void> {
+    if (!this.#ended) await thawTree(this.pid);
+  }
+
+  stop(force = false): Promise<ProcessEnd> {
+    this.#tell({ type: 'stop', force });
+    return this.exited;
+  }
+
+  counts(): Promise<WorkerCounts> {
+    return new Promise((resolve, reject) => {
+      this.#askedCounts.push(resolve);
+      void this.exited.then(() => reject(new Error('the worker process has ended')));
+      this.#tell({ type: 'counts' });
+    });
+  }
+
+  stall(ms: number): void {
+    this.#tell({ type: 'stall', ms });
+  }
+
+  exhaustHeap(): void {
+    this.#tell({ type: 'exhaust-heap' });
+  }
+
+  jumpClock(ms: number): void {
+    this.#tell({ type: 'jump-clock', ms });
+  }
+
+  produce(command: Omit<ProduceCommand, 'type'>): void {
+    this.#tell({ type: 'produce', ...command });
+  }
+
+  journal(): JournalEntry[] {
+    return readJournal(this.#journal);
+  }
+
+  output(): string {
+    return this.#output;
+  }
+
+  async close(): Promise<void> {
+    this.kill();
+    await this.exited;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #tell(command: WorkerCommand): void {
+    if (this.#child.connected) this.#child.send(command, () => {});
+  }
+}
+
+/** What this process was started with, apart from a debugger's port, which only one can have. */
+function inheritedFlags(): string[] {
+  return process.execArgv.filter((flag) => !flag.startsWith('--inspect'));
+}
+
+/** Runners such as vitest transpile by themselves, so what they were started with does not run TypeScript. */
+function typescriptFlags(module: URL): string[] {
+  // Not `includes('tsx')`: pnpm puts the names of peers into folder names, and vitest has tsx among its own.
+  const hasTsx = process.execArgv.some((flag) => /(^|=|\/node_modules\/)tsx(\/|$)/.test(flag));
+  if (!/\.[cm]?tsx?$/.test(module.pathname) || hasTsx) return [];
+  try {
+    return [`--import=${pathToFileURL(createRequire(module).resolve('tsx')).href}`];
+  } catch {
+    // Node strips types by itself from 22.18 on.
+    return [];
+  }
+}

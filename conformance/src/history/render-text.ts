@@ -1,0 +1,41 @@
+import type { HistoryReport } from './checker.ts';
+import { describeWitness } from './describe-step.ts';
+import type { Witness } from './witness.ts';
+
+/** A witness as lines of text: when, who, what, and what came of it. */
+export function renderWitness(witness: Witness, startedAt: number, seed?: number | string): string {
+  const { title, steps } = describeWitness(witness, startedAt, seed);
+  const roleWidth = Math.max(...steps.map((step) => step.role.length));
+  const whatWidth = Math.max(...steps.map((step) => step.what.length));
+  const outcomeWidth = Math.max(...steps.map((step) => step.outcome.length));
+  const lines = steps.map(({ at, role, what, outcome, wrong }) => {
+    const arrow = outcome === '' ? '  ' : '→ ';
+    const line = `  ${at.toFixed(3)}  ${role.padEnd(roleWidth)}  ${what.padEnd(whatWidth)}  ${arrow}${outcome.padEnd(outcomeWidth)}`;
+    return wrong === undefined ? line.trimEnd() : `${line}  ✗ ${wrong}`;
+  });
+  return [title, ...lines].join('\n');
+}
+
+/** A report for people: the guarantee, what failed and why, what could not be decided. */
+export function renderReport(report: HistoryReport): string {
+  const { guarantee, counts, verdicts } = report;
+  const failed = verdicts.filter((verdict) => verdict.status === 'fail');
+  const passed = verdicts.filter((verdict) => verdict.status === 'pass');
+  const open = verdicts.filter((verdict) => verdict.status === 'unknown');
+  return [
+    `${counts.events} events, ${counts.accepted} tasks accepted, ${counts.deliveries} deliveries (${counts.redeliveries} again), ` +
+      `${counts.duplicateRuns} duplicate runs, ${counts.unknown} unknown answers`,
+    `strongest guarantee not refuted: ${guarantee.strongest}${guarantee.shown ? '' : ' (not fully shown)'}`,
+    ...guarantee.refuted.map(({ guarantee: level, by }) => `refuted: ${level}, by ${by.join(' ')}`),
+    `pass: ${passed.map(({ id }) => id).join(' ') || 'none'}`,
+    ...open.map(({ id, name, why }) => `unknown: ${id} ${name}: ${why}`),
+    ...failed.flatMap(({ violations, witness }) =>
+      witness === undefined
+        ? []
+        : [
+            '',
+            `${renderWitness(witness, report.startedAt, report.seed)}${violations > 1 ? `\n  … ${violations} in all` : ''}`,
+          ],
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,252 @@
+import type { Lease, NewTask, SettleOp, TaskReport } from '@millrace/core';
+import type { Both, Command, LeaseSpec, TaskSpec } from './command.ts';
+import type { ModelOperation } from './operation.ts';
+import type { ModelRules } from './rules.ts';
+import type { Scale } from './scale.ts';
+import type { ModelSession, ModelState } from './state.ts';
+
+/** What commands are resolved against: what there is, and what there ever was. */
+export interface Surroundings {
+  readonly state: ModelState;
+  readonly rules: ModelRules;
+  readonly scale: Scale;
+  /** Ids used so far, in any way. */
+  readonly ids: readonly string[];
+  /** Leases given out so far. */
+  readonly leases: readonly Lease[];
+}
+
+export const queueNames: readonly string[] = ['q0', 'q1'];
+export const taskNames: readonly string[] = ['a', 'b'];
+const keys: readonly (string | undefined)[] = [undefined, 'k0', 'k1'];
+const priorities: readonly number[] = [4, 4, 7, 0, 9];
+const attempts: readonly number[] = [2, 1, 3, Number.POSITIVE_INFINITY];
+const limits: readonly number[] = [1, 2, 5];
+
+/**
+ * Makes a call of the contract from a command. `undefined` when there is nothing it could be about, or the broker does
+ * not claim what it needs.
+ */
+export function resolve(command: Command, around: Surroundings): ModelOperation | undefined {
+  const { state, rules, scale, ids } = around;
+  const { tasks, queues } = rules.capabilities;
+  switch (command.type) {
+    case 'enqueue':
+      return {
+        type: 'enqueue',
+        tasks: command.tasks.map((spec, index) => newTask(`t${ids.length + index}`, spec, around)),
+      };
+    case 'repeat': {
+      const id = at(ids, command.task);
+      if (id === undefined || !rules.capabilities.idempotentIds) return undefined;
+      const spec = command.spec ?? { ...plainSpec, name: command.task % 2 };
+      return { type: 'enqueue', tasks: [newTask(id, spec, around)] };
+    }
+    case 'claim':
+      return resolveClaim(command, around);
+    case 'settle':
+      return resolveSettle(command, around);
+    case 'report':
+      return resolveReport(command, around);
+    case 'control':
+      return resolveControl(command, around);
+    case 'queue':
+      return resolveQueue(command, rules);
+    case 'get':
+      return tasks.get && ids.length > 0
+        ? { type: 'get', ids: command.tasks.map((task) => at(ids, task) as string) }
+        : undefined;
+    case 'count':
+      if (!tasks.count || queues.counts !== 'exact') return undefined;
+      return { type: 'count', filter: { queues: [at(queueNames, command.queue) as string], states: command.states } };
+    case 'list':
+      if (!tasks.list) return undefined;
+      return { type: 'list', filter: { queues: [at(queueNames, command.queue) as string] }, limit: command.limit };
+    case 'advance': {
+      const ms = at(scale.advances, command.time);
+      return ms === undefined ? undefined : { type: 'advance', ms };
+    }
+    case 'openSession':
+      return openSession(state, scale);
+    case 'endSession':
+    case 'freeze':
+    case 'thaw':
+      return resolveSession(command, around);
+    default:
+      return { type: command.type };
+  }
+}
+
+/** Opens a session under the next free name. */
+export function openSession(state: ModelState, scale: Scale): ModelOperation {
+  const session = `s${state.sessions.size}`;
+  return { type: 'openSession', session, ttlMs: scale.ttlMs, worker: `w${state.sessions.size}@host` };
+}
+
+function at<T>(list: readonly T[], index: number): T | undefined {
+  return list.length === 0 ? undefined : list[index % list.length];
+}
+
+function both<T>(list: readonly T[], which: Both): T[] {
+  return which === 2 ? [...list] : list.slice(which, which + 1);
+}
+
+const plainSpec: TaskSpec = {
+  name: 0,
+  queue: 0,
+  key: 0,
+  until: 'settled',
+  conflict: 'ignore',
+  delay: 0,
+  expiry: 0,
+  priority: 0,
+  attempts: 0,
+  invalid: false,
+};
+
+function newTask(id: string, spec: TaskSpec, { rules, scale }: Surroundings): NewTask {
+  const { unique } = rules.capabilities;
+  const key = unique === false ? undefined : at(keys, spec.key);
+  const expiresInMs = at(scale.expiries, spec.expiry);
+  const mayReplace = unique !== false && unique.replace;
+  return {
+    id,
+    name: at(taskNames, spec.name) as string,
+    queue: at(queueNames, spec.queue) as string,
+    input: JSON.stringify([id, spec.priority, spec.attempts]),
+    headers: spec.name === 1 ? { trace: id } : {},
+    priority: spec.invalid ? 99 : (at(priorities, spec.priority) as number),
+    delayMs: at(scale.delays, spec.delay) ?? 0,
+    maxAttempts: at(attempts, spec.attempts) as number,
+    version: 1,
+    ...(expiresInMs !== undefined && { expiresInMs }),
+    ...(key !== undefined &&
+      unique !== false && {
+        key,
+        keyUntil: unique.until.includes(spec.until) ? spec.until : (unique.until[0] ?? 'settled'),
+        onConflict: mayReplace ? spec.conflict : 'ignore',
+      }),
+  };
+}
+
+function liveSessions(state: ModelState): ModelSession[] {
+  return [...state.sessions.values()].filter((session) => session.state === 'live');
+}
+
+function resolveClaim(command: Extract<Command, { type: 'claim' }>, around: Surroundings): ModelOperation {
+  const { state, scale, rules } = around;
+  const sessions = command.any ? [...state.sessions.values()] : liveSessions(state);
+  const session = at(sessions, command.session);
+  if (session === undefined) return openSession(state, scale);
+  const names = rules.capabilities.claimByName ? both(taskNames, command.names) : [...taskNames];
+  const limit = Math.min(at(limits, command.limit) as number, rules.capabilities.batch.maxClaim);
+  return {
+    type: 'claim',
+    session: session.id,
+    request: { queues: both(queueNames, command.queues), names, limit, waitMs: 0 },
+  };
+}
+
+function findLease(spec: LeaseSpec, { state, leases }: Surroundings): Lease | undefined {
+  const held = leases.filter((lease) => {
+    const task = state.tasks.get(lease.taskId);
+    return task?.state === 'running' && task.fence === lease.fence && task.holder === lease.sessionId;
+  });
+  const lease = spec.held && held.length > 0 ? at(held, spec.pick) : at(leases, spec.pick);
+  return lease && { ...lease, fence: lease.fence + spec.forge };
+}
+
+function resolveSettle(
+  command: Extract<Command, { type: 'settle' }>,
+  around: Surroundings,
+): ModelOperation | undefined {
+  const found = command.leases.map((spec) => findLease(spec, around)).filter((lease) => lease !== undefined);
+  const [first] = found;
+  if (first === undefined) return undefined;
+  // A session settles what it was given itself; a batch is of one session.
+  const operations = found
+    .filter((lease) => lease.sessionId === first.sessionId)
+    .map((lease, index) => settleOp(command.how, lease, command.delay, index, around));
+  return { type: 'settle', session: first.sessionId, operations };
+}
+
+function settleOp(how: SettleOp['type'], lease: Lease, delay: number, index: number, around: Surroundings): SettleOp {
+  const delayMs = at(around.scale.delays, delay) ?? 0;
+  const failure = { kind: 'error', name: 'Error', message: `broke ${lease.taskId}` } as const;
+  const task = around.state.tasks.get(lease.taskId);
+  // Core never asks for another attempt beyond the last.
+  const isLast = task !== undefined && lease.attempt >= task.content.maxAttempts;
+  if (how === 'retry' && !isLast) return { type: 'retry', lease, delayMs, failure };
+  if (how === 'retry' || how === 'fail') return { type: 'fail', lease, failure };
+  if (how === 'snooze') return { type: 'snooze', lease, delayMs };
+  if (how === 'complete' && index % 2 === 0) return { type: 'complete', lease, output: `"${lease.taskId} done"` };
+  return { type: how, lease };
+}
+
+function resolveReport(
+  command: Extract<Command, { type: 'report' }>,
+  around: Surroundings,
+): ModelOperation | undefined {
+  const lease = findLease(command.lease, around);
+  const { what } = command;
+  if (lease === undefined || !around.rules.capabilities.reports[what]) return undefined;
+  const text = `"${what} of ${lease.taskId} by ${lease.fence}"`;
+  const report: TaskReport =
+    what === 'begun'
+      ? { lease, begun: true }
+      : what === 'log'
+        ? { lease, log: [{ level: 'info', message: text, at: 0 }] }
+        : { lease, [what]: text };
+  return { type: 'report', session: lease.sessionId, reports: [report] };
+}
+
+function resolveControl(
+  command: Extract<Command, { type: 'control' }>,
+  around: Surroundings,
+): ModelOperation | undefined {
+  const { rules, scale, state } = around;
+  const { control } = command;
+  const { tasks } = rules.capabilities;
+  const claimed = control === 'resume' ? tasks.pause : tasks[control];
+  if (claimed === false || (Array.isArray(claimed) && claimed.length === 0)) return undefined;
+  const ids = command.tasks.map((task) => at(around.ids, task)).filter((id) => id !== undefined);
+  const allowed = ids.filter((id) => {
+    const isRunning = state.tasks.get(id)?.state === 'running';
+    return typeof claimed === 'boolean' || control === 'resume' || claimed.includes(isRunning ? 'running' : 'waiting');
+  });
+  if (allowed.length === 0) return undefined;
+  if (control === 'reschedule') {
+    return { type: 'control', control, ids: allowed, due: { delayMs: at(scale.delays, command.value) ?? 0 } };
+  }
+  if (control === 'update') {
+    const changes =
+      command.value % 2 === 0
+        ? { priority: at(priorities, command.value) as number }
+        : { input: `"updated ${command.value}"` };
+    return { type: 'control', control, ids: allowed, changes };
+  }
+  return { type: 'control', control, ids: allowed };
+}
+
+function resolveQueue(command: Extract<Command, { type: 'queue' }>, rules: ModelRules): ModelOperation | undefined {
+  const { queues } = rules.capabilities;
+  const queue = at(queueNames, command.queue) as string;
+  if (command.how === 'stats') return { type: 'queueStats', queue };
+  if (command.how === 'purge') return queues.purge ? { type: 'queuePurge', queue } : undefined;
+  if (queues.pause !== 'global') return undefined;
+  return { type: command.how === 'pause' ? 'queuePause' : 'queueResume', queue };
+}
+
+function resolveSession(
+  command: Extract<Command, { type: 'endSession' | 'freeze' | 'thaw' }>,
+  { state, scale }: Surroundings,
+): ModelOperation | undefined {
+  const wanted = command.type === 'thaw' ? 'silent' : 'live';
+  const session = at(
+    [...state.sessions.values()].filter((each) => each.state === wanted),
+    command.session,
+  );
+  if (session === undefined) return undefined;
+  if (command.type === 'endSession') return { type: 'endSession', session: session.id, close: command.close };
+  return scale.mortal ? { type: command.type, session: session.id } : undefined;
+}

@@ -1,0 +1,20 @@
+import { claimMutants } from './claim.ts';
+import { controlMutants } from './control.ts';
+import { enqueueMutants } from './enqueue.ts';
+import { fenceMutants } from './fence.ts';
+import { lifecycleMutants } from './lifecycle.ts';
+import { brokenBroker, type Mutant } from './mutant.ts';
+import { payloadMutants } from './payload.ts';
+
+/** Every broken broker. */
+export const mutants: readonly Mutant[] = [
+  ...fenceMutants,
+  ...claimMutants,
+  ...enqueueMutants,
+  ...payloadMutants,
+  ...lifecycleMutants,
+  ...controlMutants,
+];
+
+/** Wrapped like a mutant, without a defect: the control. It has to pass everything. */
+export const undamaged: Mutant = brokenBroker('undamaged', 'none', 'MOD-01', () => ({}));

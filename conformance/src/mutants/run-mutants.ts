@@ -1,0 +1,45 @@
+import type { BrokerHarness } from '../harness.ts';
+import { runScenario, type Status } from '../run-scenario.ts';
+import type { Scenario } from '../scenario.ts';
+import { scenarios as allScenarios } from '../scenarios/index.ts';
+import { surveyBroker } from '../survey.ts';
+import { mutants as allMutants } from './index.ts';
+import type { Mutant } from './mutant.ts';
+
+/** What became of one broken broker. */
+export interface MutantResult {
+  readonly name: string;
+  readonly defect: string;
+  readonly scenario: string;
+  /** Whether the scenario it names failed, as it must. */
+  readonly caught: boolean;
+  readonly status: Status;
+  /** What the scenario said. */
+  readonly reason: string | undefined;
+}
+
+/** Breaks the broker of a harness, one defect at a time, and runs the scenario that has to notice. */
+export async function runMutants(
+  harness: BrokerHarness,
+  options: { readonly mutants?: readonly Mutant[]; readonly scenarios?: readonly Scenario[] } = {},
+): Promise<MutantResult[]> {
+  const results: MutantResult[] = [];
+  for (const mutant of options.mutants ?? allMutants) {
+    results.push(await runMutant(mutant, harness, options.scenarios ?? allScenarios));
+  }
+  return results;
+}
+
+async function runMutant(
+  mutant: Mutant,
+  harness: BrokerHarness,
+  scenarios: readonly Scenario[],
+): Promise<MutantResult> {
+  const { name, defect, caughtBy } = mutant;
+  const scenario = scenarios.find(({ id }) => id === caughtBy);
+  if (scenario === undefined) throw new Error(`mutant ${name} names the scenario ${caughtBy}, which is not there`);
+  // Asked anew for each: some mutants lie about what they can do.
+  const circumstances = await surveyBroker(mutant.breakHarness(harness));
+  const { status, reason } = await runScenario(scenario, circumstances);
+  return { name, defect, scenario: caughtBy, caught: status === 'fail', status, reason };
+}

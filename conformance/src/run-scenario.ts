@@ -1,0 +1,94 @@
+import { type Cell, shown } from './context/checks.ts';
+import { type Circumstances, ScenarioContext } from './context/scenario-context.ts';
+import type { TimeKind } from './context/tempo.ts';
+import { findObstacle, type Scenario, type Tier } from './scenario.ts';
+import { newNamespace } from './survey.ts';
+
+/**
+ * `fail`: the broker broke the rule. `unsupported`: it does not claim the capability. `not-run`: the harness lacks a
+ * hook or a server. `error`: the scenario asserted nothing, or could not clean up.
+ */
+export type Status = 'pass' | 'fail' | 'unsupported' | 'not-run' | 'error';
+
+/** How one scenario ended. */
+export interface ScenarioResult {
+  readonly id: string;
+  readonly rule: string;
+  readonly title: string;
+  readonly tier: Tier;
+  readonly status: Status;
+  readonly provisional?: true;
+  /** Why it was not run, or what went wrong. */
+  readonly reason?: string;
+  /** What was thrown, with its stack. Not part of reports. */
+  readonly cause?: unknown;
+  readonly clock?: TimeKind;
+  readonly assertions: number;
+  readonly cells: readonly Cell[];
+  readonly ms: number;
+}
+
+/** No scenario may take longer than this of real time, whatever it waits for. */
+const longestRunMs = 20_000;
+
+/** Runs one scenario in a namespace of its own and cleans up after it. Never rejects. */
+export async function runScenario(scenario: Scenario, circumstances: Circumstances): Promise<ScenarioResult> {
+  const { id, rule, title, tier } = scenario;
+  const about = { id, rule, title, tier, ...(scenario.provisional && { provisional: scenario.provisional }) };
+  const obstacle = findObstacle(scenario, circumstances.capabilities, circumstances.harness);
+  if (obstacle !== undefined) return { ...about, ...obstacle, assertions: 0, cells: [], ms: 0 };
+
+  const started = performance.now();
+  const patience = scenario.patience ?? 1;
+  const context = new ScenarioContext(circumstances, newNamespace(id), patience);
+  const failure = await execute(scenario, context, longestRunMs * patience);
+  const evidence = failure === undefined ? undefined : await dump(context);
+  const problems = await context.cleanUp();
+  const clock = context.tempo.kind;
+  const { assertions, cells } = context;
+  const result = { ...about, clock, assertions, cells, ms: performance.now() - started };
+  if (failure !== undefined) {
+    const reason = [describe(failure), ...(evidence === undefined ? [] : [`stored: ${evidence}`])].join('\n');
+    return { ...result, status: 'fail', reason, cause: failure };
+  }
+  if (problems.length > 0) {
+    return { ...result, status: 'error', reason: `clean-up: ${problems.map(describe).join('; ')}`, cause: problems[0] };
+  }
+  if (assertions === 0) return { ...result, status: 'error', reason: 'the scenario asserted nothing' };
+  return { ...result, status: 'pass' };
+}
+
+async function execute(scenario: Scenario, context: ScenarioContext, limitMs: number): Promise<Error | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`the scenario did not end within ${limitMs} ms`)), limitMs);
+  });
+  const work = (async () => {
+    await context.client.broker.open();
+    await scenario.run(context);
+    context.requireCells();
+  })();
+  try {
+    await Promise.race([work, late]);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(`something that is no error was thrown: ${shown(error)}`);
+  } finally {
+    clearTimeout(timer);
+    // After a timeout it goes on until the clean-up takes its clients away.
+    work.catch(() => {});
+  }
+}
+
+async function dump(context: ScenarioContext): Promise<string | undefined> {
+  try {
+    const stored = await context.hooks.dump?.(context.client.target);
+    return stored === undefined ? undefined : JSON.stringify(stored)?.slice(0, 4_000);
+  } catch (error) {
+    return `the dump failed: ${describe(error)}`;
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+}

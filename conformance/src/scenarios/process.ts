@@ -1,0 +1,188 @@
+import type { ScenarioContext } from '../context/scenario-context.ts';
+import type { JournalEntry } from '../faults/worker-journal.ts';
+import { startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
+import type { WorkerProcessOptions } from '../faults/worker-protocol.ts';
+import type { Script } from '../faults/worker-script.ts';
+import { processes, taskStore } from '../needs.ts';
+import type { Scenario } from '../scenario.ts';
+
+/** Scenarios that kill, freeze and block worker processes. */
+export const processScenarios: readonly Scenario[] = [
+  {
+    id: 'FLT-29',
+    rule: 'R-FLT-29',
+    title: 'kill -9 of a worker amid many tasks: all end, only what it held runs twice, within ttl + sweep',
+    tier: 'fault',
+    needs: [processes, taskStore('get')],
+    patience: 3,
+    async run(t) {
+      const tasks = await t.enqueueMany(60, () => ({ input: script(['sleep', 40], ['return', 1]) }));
+      const victim = await startWorker(t, { concurrency: 5, prefetch: 0 });
+      await t.eventually(() => count(victim, 'end') >= 10, 'ten runs of the victim');
+      victim.kill();
+      t.equal((await victim.exited).signal, 'SIGKILL', 'the end of the victim');
+      const killedAt = t.now();
+      const heir = await startWorker(t, { concurrency: 5, prefetch: 0 });
+      const ids = tasks.map((task) => task.id);
+      const boundMs = t.shortTtlMs + t.capabilities.session.sweepMs + t.budgetMs;
+      await t.eventually(
+        async () => (await t.tasks.get(ids)).every((record) => record?.state === 'succeeded'),
+        'the end of all tasks',
+        boundMs,
+      );
+      t.between(t.now() - killedAt, 0, boundMs, 'the time from the kill to the end of all tasks');
+      const records = await t.tasks.get(ids);
+      t.ok(
+        records.every((record) => (record?.attempt ?? 0) <= 2),
+        'no task was charged more than the one lost run',
+      );
+      // Its slots, and as many again that it was just claiming or settling.
+      const charged = records.filter((record) => record?.attempt === 2).length;
+      t.between(charged, 1, 10, 'tasks that were charged for the kill');
+      const twice = ids.filter((id) => count(victim, 'start', id) > 0 && count(heir, 'start', id) > 0);
+      t.ok(twice.length <= charged, 'only what was charged ran on both');
+      t.equal(
+        ids.filter((id) => count(heir, 'start', id) > 1),
+        [],
+        'tasks the heir started twice',
+      );
+    },
+  },
+  {
+    id: 'LSE-09',
+    rule: 'R-LSE-9',
+    title:
+      'SIGSTOP past the ttl, then SIGCONT: the task runs elsewhere, the handler sees LEASE_LOST, its result is refused',
+    tier: 'fault',
+    needs: [processes, taskStore('get')],
+    patience: 2,
+    async run(t) {
+      const frozen = await startWorker(t);
+      const task = await t.enqueue({ input: script(['sleep-deaf', 2 * t.shortTtlMs], ['return', 'first']) });
+      await t.eventually(() => count(frozen, 'start', task.id) === 1, 'the start of the task');
+      await frozen.freeze();
+      await t.pause(t.shortTtlMs);
+      const holder = await t.holder();
+      const [delivery] = await holder.claimRecovered();
+      t.equal([delivery?.lease.taskId, delivery?.lease.attempt], [task.id, 2], 'what is delivered elsewhere');
+      await frozen.thaw();
+      const told = (): boolean => frozen.journal().some((line) => line.event === 'abort' && line.code === 'LEASE_LOST');
+      await t.eventually(told, 'the abort in the thawed process', t.shortTtlMs + t.budgetMs);
+      const longMs = 3 * t.shortTtlMs + t.budgetMs;
+      await t.eventually(() => count(frozen, 'end', task.id) === 1, 'the end of the deaf handler', longMs);
+      await t.moment();
+      t.equal((await t.record(task.id)).state, 'running', 'the state after the thawed process was done');
+      t.equal(await holder.complete(t.defined(delivery, 'the delivery'), '"second"'), 'applied', 'the completion');
+      t.equal((await t.record(task.id)).output, '"second"', 'the output');
+    },
+  },
+  {
+    id: 'LSE-23',
+    rule: 'R-LSE-23',
+    title:
+      'an event loop blocked longer than the ttl: the task runs elsewhere, and what the blocked one returns is refused',
+    tier: 'fault',
+    needs: [processes, taskStore('get')],
+    patience: 2,
+    async run(t) {
+      const blocked = await startWorker(t);
+      const task = await t.enqueue({ input: script(['busy', 3 * t.shortTtlMs], ['return', 'late']) });
+      await t.eventually(() => count(blocked, 'start', task.id) === 1, 'the start of the task');
+      await t.pause(t.shortTtlMs);
+      const holder = await t.holder();
+      const [delivery] = await holder.claimRecovered();
+      t.equal(delivery?.lease.attempt, 2, 'the attempt delivered elsewhere');
+      const longMs = 4 * t.shortTtlMs + t.budgetMs;
+      await t.eventually(() => count(blocked, 'end', task.id) === 1, 'the end of the blocking handler', longMs);
+      await t.moment();
+      t.equal((await t.record(task.id)).state, 'running', 'the state after the blocked process was done');
+      t.equal(await holder.complete(t.defined(delivery, 'the delivery'), '"second"'), 'applied', 'the completion');
+      t.equal((await t.record(task.id)).output, '"second"', 'the output');
+    },
+  },
+  {
+    id: 'SHD-04',
+    rule: 'R-SHD-4',
+    title:
+      'SIGTERM: running handlers finish, what waits goes back uncharged, and the process ends by itself with code 0',
+    tier: 'fault',
+    needs: [processes, taskStore('get')],
+    patience: 2,
+    async run(t) {
+      const worker = await startWorker(t, { concurrency: 2, sessionTtlMs: t.capabilities.session.maxTtlMs });
+      const tasks = await t.enqueueMany(6, () => ({ input: script(['sleep', 300], ['return', 'done']) }));
+      await t.eventually(() => count(worker, 'start') >= 2, 'two runs');
+      worker.kill('SIGTERM');
+      // Nothing calls process.exit in there: timers, sockets or handles left behind would keep it alive (SHD-05).
+      const end = await t.soon(worker.exited, 'the end of the process', 6_000 + t.budgetMs);
+      t.equal(end, { code: 0, signal: null }, 'how the process ended');
+      t.equal(count(worker, 'stopped'), 1, 'whether it stopped in order');
+      const records = await t.tasks.get(tasks.map((task) => task.id));
+      const finished = tasks.filter((task) => count(worker, 'end', task.id) === 1);
+      for (const record of records) {
+        const ended = finished.some((task) => task.id === record?.id);
+        t.equal(record?.state, ended ? 'succeeded' : 'pending', 'the state of a task');
+      }
+      const rest = await (await t.holder()).claimMany(tasks.length - finished.length);
+      t.ok(
+        rest.every((delivery) => delivery.lease.attempt === 1),
+        'what went back is not charged',
+      );
+    },
+  },
+  {
+    id: 'SHD-10',
+    rule: 'R-SHD-10',
+    title: 'kill -9 while a worker is stopping: what it still held comes back, nothing is lost',
+    tier: 'fault',
+    needs: [processes],
+    patience: 2,
+    async run(t) {
+      const worker = await startWorker(t, { concurrency: 3 });
+      const tasks = await t.enqueueMany(3, () => ({ input: script(['sleep-deaf', 60_000]) }));
+      await t.eventually(() => count(worker, 'start') === 3, 'three runs');
+      worker.kill('SIGTERM');
+      await t.moment();
+      worker.kill();
+      await t.soon(worker.exited, 'the end of the process');
+      await t.advance(t.shortTtlMs);
+      const recovered = await (await t.holder()).claimRecovered(3);
+      t.equal(
+        recovered.map((each) => each.lease.taskId).sort(),
+        tasks.map((task) => task.id).sort(),
+        'tasks recovered',
+      );
+    },
+  },
+];
+
+/** A worker process that claims, with a short ttl; gone at the end, whatever state it is in. */
+async function startWorker(t: ScenarioContext, options: WorkerProcessOptions = {}): Promise<WorkerProcess> {
+  const { workerModule } = t.harness;
+  if (workerModule === undefined) throw new Error('the harness has no workerModule');
+  const worker = startWorkerProcess({
+    module: workerModule,
+    url: t.client.target.url,
+    namespace: t.namespace,
+    options: {
+      sessionTtlMs: t.shortTtlMs,
+      maintenanceMs: Math.min(200, t.capabilities.session.sweepMs),
+      drainMs: 5_000,
+      ...options,
+    },
+  });
+  t.defer(() => worker.close());
+  await t.soon(worker.ready, 'the start of a worker process', 15_000 + t.budgetMs);
+  return worker;
+}
+
+/** How often something happened in a worker process, to one task or to any. */
+function count(worker: WorkerProcess, event: JournalEntry['event'], task?: string): number {
+  return worker
+    .journal()
+    .filter((line) => line.event === event && (task === undefined || ('task' in line && line.task === task))).length;
+}
+
+function script(...steps: Script): string {
+  return JSON.stringify(steps);
+}

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { systemClock } from '@millrace/core';
+import { buildTask, usual } from './context/builders.ts';
+import type { Circumstances } from './context/scenario-context.ts';
+import type { BrokerHarness } from './harness.ts';
+
+/** Round trips measured, after some that warm up connections, plans and code. */
+const roundTrips = 200;
+const warmUps = 20;
+const shortestUnitMs = 50;
+const shortestMomentMs = 20;
+
+/** A namespace nobody used before. */
+export function newNamespace(label: string): string {
+  return `c${randomBytes(4).toString('hex')}_${label.toLowerCase().replaceAll(/[^a-z0-9]/g, '_')}`.slice(0, 40);
+}
+
+/**
+ * Opens the broker once to learn what it claims, and measures how fast enqueue → claim is here, so that budgets fit
+ * the machine.
+ * @throws whatever opening throws
+ */
+export async function surveyBroker(harness: BrokerHarness): Promise<Circumstances> {
+  const namespace = newNamespace('survey');
+  const target = { url: harness.url ?? '', namespace, clock: harness.clock?.(namespace) ?? systemClock };
+  const broker = harness.connect(target);
+  try {
+    const capabilities = await broker.open();
+    if (harness.clock !== undefined)
+      return { harness, capabilities, unitMs: shortestUnitMs, momentMs: shortestMomentMs };
+    const ttlMs = Math.min(capabilities.session.maxTtlMs, Math.max(capabilities.session.minTtlMs, 60_000));
+    const session = await broker.openSession({ instance: 'survey', host: 'localhost', ttlMs, onSignal: () => {} });
+    const times: number[] = [];
+    for (let trip = 0; trip < warmUps + roundTrips; trip++) {
+      const started = performance.now();
+      await broker.enqueue([buildTask()]);
+      const [delivery] = await session.claim({ queues: [usual.queue], names: [usual.name], limit: 1, waitMs: 10_000 });
+      times.push(performance.now() - started);
+      if (delivery !== undefined) await session.settle([{ type: 'complete', lease: delivery.lease }]);
+    }
+    await session.end();
+    const sorted = times.slice(warmUps).sort((a, b) => a - b);
+    const percentile = (share: number): number => sorted[Math.floor(roundTrips * share) - 1] ?? 0;
+    return {
+      harness,
+      capabilities,
+      unitMs: Math.max(shortestUnitMs, 20 * percentile(0.99)),
+      momentMs: Math.max(shortestMomentMs, 5 * percentile(0.5)),
+    };
+  } finally {
+    await broker.close();
+    await harness.drop(target);
+  }
+}

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { defineConformance, type TestRunner } from '../src/define-conformance.ts';
+import { runConformance } from '../src/run-conformance.ts';
+import type { Scenario } from '../src/scenario.ts';
+import { emptyHarness } from './empty-broker.ts';
+
+function scenario(changes: Partial<Scenario>): Scenario {
+  return {
+    id: 'TST-01',
+    rule: 'R-TST-1',
+    title: 'a test',
+    tier: 'core',
+    run: async (t) => t.ok(true, 'fine'),
+    ...changes,
+  };
+}
+
+async function resultOf(changes: Partial<Scenario>) {
+  const { scenarios } = await runConformance(emptyHarness(), { scenarios: [scenario(changes)] });
+  return scenarios[0]!;
+}
+
+/** A test runner that writes down what it is told. */
+function recorder() {
+  const tests: { name: string; body?: () => Promise<void> }[] = [];
+  const register = (name: string, body: () => Promise<void>) => void tests.push({ name, body });
+  const it = Object.assign(register, { skip: (name: string) => void tests.push({ name }) });
+  const runner: TestRunner = { describe: (_name, body) => body(), it };
+  return { runner, tests };
+}
+
+describe('a scenario', () => {
+  it('that asserts nothing is an error, not a pass', async () => {
+    expect(await resultOf({ run: async () => {} })).toMatchObject({
+      status: 'error',
+      reason: 'the scenario asserted nothing',
+    });
+  });
+
+  it('fails when one cell of its table fails, and names the cell', async () => {
+    const result = await resultOf({
+      async run(t) {
+        await t.cell('good', async () => t.ok(true, 'fine'));
+        await t.cell('bad', async () => t.equal(1, 2, 'the number'));
+        t.notObservable('dark', 'no light');
+      },
+    });
+    expect(result).toMatchObject({ status: 'fail', cells: { pass: 1, fail: 1, notObservable: ['dark'] } });
+    expect(result.reason).toContain('bad: the number is 1; expected 2');
+  });
+
+  it('that waits for what never comes fails by its budget', async () => {
+    const result = await resultOf({ run: (t) => t.soon(new Promise<void>(() => {}), 'the impossible') });
+    expect(result).toMatchObject({
+      status: 'fail',
+      reason: expect.stringContaining('the impossible did not happen within'),
+    });
+  });
+
+  it('that is not claimed is unsupported, and one the harness cannot serve is not run', async () => {
+    const reason = 'because';
+    expect(await resultOf({ needs: [() => ({ status: 'unsupported', reason })] })).toMatchObject({
+      status: 'unsupported',
+      reason,
+    });
+    expect(await resultOf({ needs: [() => true, () => ({ status: 'not-run', reason })] })).toMatchObject({
+      status: 'not-run',
+      reason,
+    });
+  });
+
+  it('cleans up in reverse order, also after a failure, and a problem of the clean-up is an error', async () => {
+    const order: string[] = [];
+    const failed = await resultOf({
+      async run(t) {
+        t.defer(async () => void order.push('first'));
+        t.defer(async () => void order.push('second'));
+        t.ok(false, 'on purpose');
+      },
+    });
+    expect([failed.status, order]).toEqual(['fail', ['second', 'first']]);
+    const broken = await resultOf({
+      async run(t) {
+        t.defer(() => Promise.reject(new Error('stuck')));
+        t.ok(true, 'fine');
+      },
+    });
+    expect(broken).toMatchObject({ status: 'error', reason: expect.stringContaining('stuck') });
+  });
+});
+
+describe('the suite', () => {
+  it('registers one test per scenario, and says in the title why one is skipped', async () => {
+    const { runner, tests } = recorder();
+    const scenarios = [
+      scenario({}),
+      scenario({ id: 'TST-02', needs: [() => ({ status: 'unsupported', reason: 'unsupported: wings' })] }),
+      scenario({ id: 'TST-03', run: async (t) => t.ok(false, 'on purpose') }),
+      scenario({ id: 'TST-04', provisional: true, run: async (t) => t.ok(false, 'on purpose') }),
+    ];
+    await defineConformance(runner, emptyHarness(), { scenarios, concurrency: 3 });
+    expect(tests.map(({ name }) => name)).toEqual([
+      'TST-01 a test',
+      'TST-02 a test [unsupported: wings]',
+      'TST-03 a test',
+      'TST-04 a test [provisional]',
+    ]);
+    await tests[0]!.body!();
+    await expect(tests[2]!.body!()).rejects.toThrow(/R-TST-1: .*on purpose/);
+    await tests[3]!.body!();
+  });
+
+  it('registers a failing test when the broker cannot be opened', async () => {
+    const { runner, tests } = recorder();
+    const locked = emptyHarness(() => Promise.reject(new Error('no way in')));
+    await defineConformance(runner, locked);
+    expect(tests).toHaveLength(1);
+    await expect(tests[0]!.body!()).rejects.toThrow('no way in');
+  });
+});
