@@ -9,8 +9,8 @@ import { expect, test } from 'vitest';
 import { filesBelow, root } from './workspace.mjs';
 
 const PARTS = /<!-- given\n([\s\S]*?)-->|^```ts\n([\s\S]*?)^```$/gm;
-// A sample may use whatever one of these packages may use.
-const HOMES = ['examples/digest', 'packages/postgres', 'packages/core'].map((folder) => path.join(root, folder));
+// A sample may use whatever one of these packages may use; types of drivers are with the first.
+const HOMES = ['packages/postgres', 'examples/digest'].map((folder) => path.join(root, folder));
 
 // The adapter guide's sample imports what its reader is about to write.
 const guides = filesBelow('docs').filter(
@@ -34,7 +34,7 @@ function samplesOf(guide) {
       return [];
     }
     const name = /^\/\/ ([a-z.-]+\.ts)\b/.exec(code)?.[1] ?? `sample-${position}.ts`;
-    const folder = path.join(HOMES[0], '.samples', path.basename(guide, '.md'));
+    const folder = path.join(root, 'examples', '.samples', path.basename(guide, '.md'));
     // Where the code begins in the guide, less the lines put before it.
     const line = markdown.slice(0, index).split('\n').length - (given.split('\n').length - 1);
     return [[path.join(folder, name), { guide, text: given + code, line }]];

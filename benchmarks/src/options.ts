@@ -7,6 +7,8 @@ export interface Options extends Amounts {
   readonly runs: number;
   readonly subjects: readonly string[];
   readonly workloads: readonly Workload[];
+  /** Seconds a run waits for a quiet machine. 0: nothing is waited for, and nothing repeated. */
+  readonly patience: number;
   /** Folder the report goes to; absent when nothing is to be written. */
   readonly report: string | undefined;
   /** Folder for CPU profiles of the measured processes. */
@@ -21,6 +23,7 @@ export const usage: string = `pnpm bench [-- options]
   --tasks 50000      backlog to work off; a tenth for subjects that do not batch
   --seconds 2        length of an enqueue run
   --latency 6        length of a latency run, seconds
+  --patience 30      seconds a run waits for a quiet machine; 0 takes things as they are
   --no-report        print only; do not touch benchmarks/report.*
   --profiles folder  CPU profiles of the measured processes`;
 
@@ -35,6 +38,7 @@ export function readOptions(args: readonly string[], reportFolder: string): Opti
       tasks: { type: 'string', default: '50000' },
       seconds: { type: 'string', default: '2' },
       latency: { type: 'string', default: '6' },
+      patience: { type: 'string', default: '30' },
       'no-report': { type: 'boolean', default: false },
       profiles: { type: 'string' },
     },
@@ -50,6 +54,7 @@ export function readOptions(args: readonly string[], reportFolder: string): Opti
     runs: positive(values.runs, 'runs'),
     subjects: choose(values.subjects, subjectNames, (name) => name, 'subjects') ?? subjectNames,
     workloads: choose(values.workloads, all, ({ name }) => name, 'workloads') ?? all.filter(usual),
+    patience: Number(values.patience),
     report: values['no-report'] ? undefined : reportFolder,
     profiles: values.profiles,
   };

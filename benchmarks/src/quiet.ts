@@ -5,11 +5,10 @@ import { readMachine } from './processor-time.ts';
 export const quietLoad = 0.25;
 
 const lookMs = 500;
-const longestWaitMs = 30_000;
 
-/** Waits, not for ever, until the machine has nothing else to do. Where /proc does not tell, it does not wait. */
-export async function untilQuiet(): Promise<void> {
-  for (const deadline = performance.now() + longestWaitMs; performance.now() < deadline; ) {
+/** Waits until the machine has nothing else to do, at most `patience` seconds. Where /proc does not tell, not at all. */
+export async function untilQuiet(patience: number): Promise<void> {
+  for (const deadline = performance.now() + patience * 1000; performance.now() < deadline; ) {
     const [before, start] = [readMachine(), performance.now()];
     await delay(lookMs);
     const after = readMachine();

@@ -59,7 +59,7 @@ async function measureQuietly(
   options: Options,
 ): Promise<Measurement> {
   let best: Measurement | undefined;
-  for (let attempt = 0; attempt < tries; attempt++) {
+  for (let attempt = 0; attempt < (options.patience > 0 ? tries : 1); attempt++) {
     const measured = await measureOnce(serverUrl, workload, subject, template, options);
     if (best === undefined || loadOf(measured) < loadOf(best)) best = measured;
     if (loadOf(best) <= quietLoad) break;
@@ -83,7 +83,7 @@ async function measureOnce(
   const tasks = workload.fill(batched);
   if (tasks > 0) await runJob(job({ type: 'fill', tasks }), []);
   await settleDatabase(url);
-  await untilQuiet();
+  await untilQuiet(options.patience);
   const profile = options.profiles === undefined ? [] : profiling(options.profiles, workload.name, subject);
   const measured = await runJob(job(workload.step(batched)), profile);
   await runSql(serverUrl, 'drop database bench_run with (force)');

@@ -28,8 +28,9 @@ export interface ScenarioResult {
   readonly ms: number;
 }
 
-/** No scenario may take longer than this of real time, whatever it waits for. */
+/** No scenario may take longer than this of real time, whatever it waits for; slow machines get more. */
 const longestRunMs = 20_000;
+const longestRunUnits = 300;
 
 /** Runs one scenario in a namespace of its own and cleans up after it. Never rejects. */
 export async function runScenario(scenario: Scenario, circumstances: Circumstances): Promise<ScenarioResult> {
@@ -41,7 +42,8 @@ export async function runScenario(scenario: Scenario, circumstances: Circumstanc
   const started = performance.now();
   const patience = scenario.patience ?? 1;
   const context = new ScenarioContext(circumstances, newNamespace(id), patience);
-  const failure = await execute(scenario, context, longestRunMs * patience);
+  const limitMs = patience * Math.max(longestRunMs, longestRunUnits * circumstances.unitMs);
+  const failure = await execute(scenario, context, limitMs);
   const evidence = failure === undefined ? undefined : await dump(context);
   const problems = await context.cleanUp();
   const clock = context.tempo.kind;

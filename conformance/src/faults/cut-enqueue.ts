@@ -62,33 +62,30 @@ export async function assessEnqueue(
   tasks: readonly NewTask[],
   ended: CallEnd<EnqueueOutcome[]>,
 ): Promise<void> {
-  const { idempotentIds } = t.capabilities;
   const direct = await t.holder();
   if (ended.how === 'answered') {
     requireStored(t, tasks, ended.value, true);
   } else {
     if (ended.how === 'not-applied') await direct.claimsNothing({ queues: [queue] });
     const outcomes = await untilAnswered(t, () => client.broker.enqueue(tasks), 'enqueueing again');
-    requireStored(t, tasks, outcomes, idempotentIds && ended.how === 'unknown');
+    requireStored(t, tasks, outcomes, ended.how === 'unknown');
   }
+  // Without idempotent ids, repeating what may have been applied may store it a second time, and no more.
+  const copies = t.capabilities.idempotentIds || ended.how === 'answered' ? 1 : 2;
   const deliveries = await direct.claimMany(tasks.length, { queues: [queue] });
+  for (let more = deliveries; copies > 1 && more.length > 0; deliveries.push(...more)) {
+    const limit = Math.min(tasks.length, t.capabilities.batch.maxClaim);
+    more = await direct.claim({ queues: [queue], limit, waitMs: Math.round(t.unitMs) });
+  }
   const ids = new Set(deliveries.map((delivery) => delivery.lease.taskId));
-  // Without idempotent ids a repetition may have stored a second copy; with them never.
-  if (idempotentIds || ended.how === 'answered') t.equal(ids.size, tasks.length, 'tasks delivered, each once');
+  t.equal([...ids].sort(), tasks.map((task) => task.id).sort(), 'ids of the tasks delivered');
+  t.between(deliveries.length, tasks.length, copies * tasks.length, 'deliveries');
   t.ok(
-    tasks.some((task) => ids.has(task.id)),
-    'the tasks enqueued are delivered',
-  );
-  t.ok(
-    deliveries.every((delivery) => delivery.lease.attempt === 1),
-    'on their first attempt',
-  );
-  t.ok(
-    deliveries.every((delivery) => delivery.input === tasks[0]?.input),
-    'with their input',
+    deliveries.every((delivery) => delivery.lease.attempt === 1 && delivery.input === tasks[0]?.input),
+    'each is on its first attempt, with its input',
   );
   await direct.settleAll(deliveries.map(({ lease }) => ({ type: 'complete', lease })));
-  if (idempotentIds || ended.how === 'answered') await direct.claimsNothing({ queues: [queue] });
+  await direct.claimsNothing({ queues: [queue] });
 }
 
 /** Each was accepted, or is answered as a duplicate of itself because an earlier sending had arrived. */

@@ -6,12 +6,10 @@ import { healWires } from './wire.ts';
 
 /** A scenario that breaks the network: needs one, and fails when an error reaches nobody. */
 export function faultScenario(
-  scenario: Omit<Scenario, 'tier' | 'rule' | 'needs'> & { readonly needs?: readonly Need[] },
+  scenario: Omit<Scenario, 'tier' | 'needs'> & { readonly needs?: readonly Need[] },
 ): Scenario {
-  const [group, number] = scenario.id.split('-');
   return {
     ...scenario,
-    rule: `R-${group}-${Number(number)}`,
     tier: 'fault',
     needs: [networked, ...(scenario.needs ?? [])],
     async run(t: ScenarioContext) {

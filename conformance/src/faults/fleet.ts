@@ -72,6 +72,11 @@ export class Fleet {
     return worker;
   }
 
+  /** Kills everybody, so that the next part of a scenario has the queue to itself. */
+  async dismiss(): Promise<void> {
+    await Promise.all(this.all.map((worker) => worker.close()));
+  }
+
   /** Enqueues a task that runs this script. */
   async enqueue(script: Script, changes: Partial<NewTask> = {}): Promise<NewTask> {
     const [task] = await this.enqueueMany(1, script, changes);
@@ -133,6 +138,11 @@ export class Fleet {
       throw error;
     }
     await this.#checkHistory(tasks);
+  }
+
+  /** Nothing is left to deliver. Workers must have stopped; where tasks cannot be looked up, a result may still be due. */
+  async leavesNothing(): Promise<void> {
+    if (this.#t.capabilities.tasks.get) await (await this.#t.holder()).claimsNothing();
   }
 
   async #succeeded(ids: readonly string[]): Promise<Set<string>> {

@@ -1,3 +1,4 @@
+import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { Scenario } from '../scenario.ts';
 import { clockSkewPreload, clockSkewVariable } from './clock-skew.ts';
 import { Fleet } from './fleet.ts';
@@ -18,91 +19,26 @@ function wasTold(worker: WorkerProcess, taskId: string): boolean {
 /** Processes that stand still, or whose clocks are wrong. */
 export const freezeScenarios: readonly Scenario[] = [
   processScenario({
-    id: 'LSE-09',
-    title:
-      'SIGSTOP for three times the ttl, then SIGCONT: the old run is told, its late result is refused, the new one stands',
-    patience: 4,
-    async run(t) {
-      const fleet = new Fleet(t);
-      await fleet.enlist(2, { concurrency: 4 });
-      // One returns as soon as it moves again, before any timer told it; the other notices by its signal.
-      const late = await fleet.enqueue([
-        [
-          'on-attempt',
-          1,
-          [
-            ['sleep-deaf', 500],
-            ['return', 'old'],
-          ],
-        ],
-        ['return', 'new'],
-      ]);
-      const waiting = await fleet.enqueue([
-        ['on-attempt', 1, [['await-abort']]],
-        ['return', 'new'],
-      ]);
-      const first = await fleet.started(late.id);
-      const second = await fleet.started(waiting.id);
-      const frozen = new Set([fleet.whose(first), fleet.whose(second)]);
-      await Promise.all([...frozen].map((worker) => worker.freeze()));
-      // When both had it, nobody is left to take over.
-      if (frozen.size === 2) await fleet.enlistOne();
-      await t.tempo.pause(3 * fleet.ttlMs);
-      for (const task of [late, waiting]) {
-        const again = await fleet.started(task.id, 2);
-        t.ok(![...frozen].some((worker) => worker.pid === again.pid), 'a process that moves took over');
-        t.equal(again.attempt, 2, 'the attempt: the frozen run is charged');
-      }
-      await Promise.all([...frozen].map((worker) => worker.thaw()));
-      await t.eventually(
-        () => wasTold(fleet.whose(first), late.id),
-        'word that the late result was refused',
-        fleet.recoveryMs,
-      );
-      await t.eventually(() => wasTold(fleet.whose(second), waiting.id), 'the abort with LEASE_LOST', fleet.recoveryMs);
-      await fleet.allSucceed();
-      for (const task of [late, waiting]) {
-        t.equal(fleet.starts(task.id).length, 2, 'runs');
-        if (t.capabilities.tasks.get)
-          t.equal((await t.record(task.id)).output, '"new"', 'the output: that of the new run');
-      }
-      // They work again, with sessions of their own.
-      await fleet.enqueueMany(20, [
-        ['sleep', 50],
-        ['return', 1],
-      ]);
-      await fleet.allSucceed();
-    },
-  }),
-  processScenario({
     id: 'FLT-31',
-    title: 'all workers are stopped for three times the ttl and go on: everything runs, nothing twice without a reason',
-    patience: 4,
+    rule: 'R-LSE-9',
+    title:
+      'workers that stand still or block for three times the ttl: late results are refused, nothing runs twice without a reason',
+    patience: 8,
     async run(t) {
-      const fleet = new Fleet(t);
-      const workers = await fleet.enlist(2);
-      await fleet.enqueueMany(60, [
-        ['sleep', 60],
-        ['return', 1],
-      ]);
-      await t.eventually(() => fleet.runs().length > 10, 'runs under way', fleet.recoveryMs);
-      await Promise.all(workers.map((worker) => worker.freeze()));
-      await t.tempo.pause(3 * fleet.ttlMs);
-      await Promise.all(workers.map((worker) => worker.thaw()));
-      await fleet.allSucceed(fleet.tasks, 2 * fleet.recoveryMs);
-      const ends = await Promise.all(
-        workers.map((worker) => t.soon(worker.stop(), 'the stop of a worker', fleet.recoveryMs)),
-      );
-      t.equal(
-        ends.map((end) => end.code),
-        [0, 0],
-        'exit codes',
-      );
-      await (await t.holder()).claimsNothing();
+      for (const [label, part] of [
+        ['SIGSTOP and SIGCONT of some', someFrozen],
+        ['SIGSTOP and SIGCONT of all', allFrozen],
+        ['a blocked event loop', oneBlocked],
+      ] as const) {
+        const fleet = new Fleet(t);
+        await t.cell(label, () => part(t, fleet));
+        await fleet.dismiss();
+      }
     },
   }),
   processScenario({
     id: 'FLT-32',
+    rule: 'R-DLY-10',
     title: 'worker clocks an hour ahead, an hour behind, and jumping: nothing early, nothing missed, no session lost',
     patience: 4,
     async run(t) {
@@ -141,102 +77,111 @@ export const freezeScenarios: readonly Scenario[] = [
       );
     },
   }),
-  processScenario({
-    id: 'FLT-38',
-    title:
-      'a handler blocks the event loop of its process longer than the ttl: another takes over, its own result is refused',
-    patience: 4,
-    async run(t) {
-      const fleet = new Fleet(t);
-      await fleet.enlist(2, { concurrency: 2 });
-      const task = await fleet.enqueue([
-        [
-          'on-attempt',
-          1,
-          [
-            ['busy', 3 * fleet.ttlMs],
-            ['return', 'old'],
-          ],
-        ],
-        ['return', 'new'],
-      ]);
-      const first = await fleet.started(task.id);
-      const second = await fleet.started(task.id, 2);
-      t.ok(first.pid !== second.pid, 'another process took over');
-      t.equal(second.attempt, 2, 'the attempt');
-      await t.eventually(
-        () => wasTold(fleet.whose(first), task.id),
-        'word that the late result was refused',
-        3 * fleet.ttlMs + fleet.recoveryMs,
-      );
-      await fleet.allSucceed();
-      if (t.capabilities.tasks.get) t.equal((await t.record(task.id)).output, '"new"', 'the output');
-      t.equal(fleet.starts(task.id).length, 2, 'runs');
-      await fleet.enqueueMany(10, [
-        ['sleep', 50],
-        ['return', 1],
-      ]);
-      await fleet.allSucceed();
-    },
-  }),
-  processScenario({
-    id: 'SHD-04',
-    title: 'SIGTERM to a worker process: it finishes what runs, hands back the rest, and ends by itself with code 0',
-    patience: 3,
-    async run(t) {
-      const fleet = new Fleet(t, 60_000);
-      const worker = await fleet.enlistOne({ concurrency: 2, prefetch: 10 });
-      const running = await fleet.enqueueMany(2, [
-        ['sleep', 500],
-        ['return', 1],
-      ]);
-      const waiting = await fleet.enqueueMany(
-        10,
-        [
-          ['sleep', 10],
-          ['return', 1],
-        ],
-        { priority: 1 },
-      );
-      await t.eventually(() => fleet.runs().length >= 2, 'runs under way', fleet.recoveryMs);
-      worker.kill('SIGTERM');
-      const { code, signal } = await t.soon(worker.exited, 'the end of the process', 10_000);
-      t.equal([code, signal], [0, null], `exit code and signal: ${worker.output()}`);
-      const ended = new Set(fleet.runs().flatMap((run) => (run.event === 'end' ? [run.task] : [])));
-      t.ok(
-        running.every((task) => ended.has(task.id)),
-        'what ran was finished',
-      );
-      // At once: nothing is left to a ttl of a minute. And uncharged.
-      const left = waiting.filter((task) => !ended.has(task.id));
-      const holder = await t.holder();
-      const back = await holder.claimMany(left.length);
-      t.equal(
-        back.map((each) => [each.lease.taskId, each.lease.attempt]).sort(),
-        left.map((task) => [task.id, 1]).sort(),
-        'tasks that came back, and their attempts',
-      );
-      await holder.claimsNothing();
-    },
-  }),
-  processScenario({
-    id: 'SHD-10',
-    title: 'SIGKILL in the middle of a graceful stop: what ran is run again, the rest was handed back',
-    patience: 3,
-    async run(t) {
-      const fleet = new Fleet(t);
-      const worker = await fleet.enlistOne({ concurrency: 2, prefetch: 10 });
-      await fleet.enqueueMany(2, [
-        ['on-attempt', 1, [['sleep-deaf', 20_000]]],
-        ['return', 1],
-      ]);
-      await fleet.enqueueMany(10, [['return', 1]], { priority: 1 });
-      await t.eventually(() => fleet.runs().length >= 2, 'runs under way', fleet.recoveryMs);
-      void worker.stop();
-      await t.tempo.pause(300);
-      worker.kill();
-      await fleet.enlistOne();
-      await fleet.allSucceed();
-    },
-  }),
 ];
+
+/** LSE-09 with a second process: the old run is told, its late result is refused, the new one stands. */
+async function someFrozen(t: ScenarioContext, fleet: Fleet): Promise<void> {
+  await fleet.enlist(2, { concurrency: 4 });
+  // One returns as soon as it moves again, before any timer told it; the other notices by its signal.
+  const late = await fleet.enqueue([
+    [
+      'on-attempt',
+      1,
+      [
+        ['sleep-deaf', 500],
+        ['return', 'old'],
+      ],
+    ],
+    ['return', 'new'],
+  ]);
+  const waiting = await fleet.enqueue([
+    ['on-attempt', 1, [['await-abort']]],
+    ['return', 'new'],
+  ]);
+  const first = await fleet.started(late.id);
+  const second = await fleet.started(waiting.id);
+  const frozen = new Set([fleet.whose(first), fleet.whose(second)]);
+  await Promise.all([...frozen].map((worker) => worker.freeze()));
+  // When both had it, nobody is left to take over.
+  if (frozen.size === 2) await fleet.enlistOne();
+  await t.tempo.pause(3 * fleet.ttlMs);
+  for (const task of [late, waiting]) {
+    const again = await fleet.started(task.id, 2);
+    t.ok(![...frozen].some((worker) => worker.pid === again.pid), 'a process that moves took over');
+    t.equal(again.attempt, 2, 'the attempt: the frozen run is charged');
+  }
+  await Promise.all([...frozen].map((worker) => worker.thaw()));
+  await t.eventually(
+    () => wasTold(fleet.whose(first), late.id),
+    'word that the late result was refused',
+    fleet.recoveryMs,
+  );
+  await t.eventually(() => wasTold(fleet.whose(second), waiting.id), 'the abort with LEASE_LOST', fleet.recoveryMs);
+  await fleet.allSucceed();
+  for (const task of [late, waiting]) {
+    t.equal(fleet.starts(task.id).length, 2, 'runs');
+    if (t.capabilities.tasks.get) t.equal((await t.record(task.id)).output, '"new"', 'the output: that of the new run');
+  }
+  // They work again, with sessions of their own.
+  await fleet.enqueueMany(20, [
+    ['sleep', 50],
+    ['return', 1],
+  ]);
+  await fleet.allSucceed();
+}
+
+/** Nobody is left to take over: they take each other’s tasks when they move again. */
+async function allFrozen(t: ScenarioContext, fleet: Fleet): Promise<void> {
+  const workers = await fleet.enlist(2);
+  await fleet.enqueueMany(60, [
+    ['sleep', 60],
+    ['return', 1],
+  ]);
+  await t.eventually(() => fleet.runs().length > 10, 'runs under way', fleet.recoveryMs);
+  await Promise.all(workers.map((worker) => worker.freeze()));
+  await t.tempo.pause(3 * fleet.ttlMs);
+  await Promise.all(workers.map((worker) => worker.thaw()));
+  await fleet.allSucceed(fleet.tasks, 2 * fleet.recoveryMs);
+  const ends = await Promise.all(
+    workers.map((worker) => t.soon(worker.stop(), 'the stop of a worker', fleet.recoveryMs)),
+  );
+  t.equal(
+    ends.map((end) => end.code),
+    [0, 0],
+    'exit codes',
+  );
+  await fleet.leavesNothing();
+}
+
+/** LSE-23 with a second process. */
+async function oneBlocked(t: ScenarioContext, fleet: Fleet): Promise<void> {
+  await fleet.enlist(2, { concurrency: 2 });
+  const task = await fleet.enqueue([
+    [
+      'on-attempt',
+      1,
+      [
+        ['busy', 3 * fleet.ttlMs],
+        ['return', 'old'],
+      ],
+    ],
+    ['return', 'new'],
+  ]);
+  const first = await fleet.started(task.id);
+  const second = await fleet.started(task.id, 2);
+  t.ok(first.pid !== second.pid, 'another process took over');
+  t.equal(second.attempt, 2, 'the attempt');
+  await t.eventually(
+    () => wasTold(fleet.whose(first), task.id),
+    'word that the late result was refused',
+    3 * fleet.ttlMs + fleet.recoveryMs,
+  );
+  await fleet.allSucceed();
+  if (t.capabilities.tasks.get) t.equal((await t.record(task.id)).output, '"new"', 'the output');
+  t.equal(fleet.starts(task.id).length, 2, 'runs');
+  await fleet.enqueueMany(10, [
+    ['sleep', 50],
+    ['return', 1],
+  ]);
+  await fleet.allSucceed();
+}

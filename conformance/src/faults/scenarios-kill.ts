@@ -6,7 +6,8 @@ import { processScenario } from './process-scenario.ts';
 /** Processes that die. */
 export const killScenarios: readonly Scenario[] = [
   processScenario({
-    id: 'FLT-29',
+    id: 'FLT-38',
+    rule: 'R-FLT-29',
     title:
       'a worker dies of SIGKILL in a handler, between handler and settle, and in the middle of 2,000 tasks: none is lost',
     patience: 6,
@@ -35,7 +36,7 @@ export const killScenarios: readonly Scenario[] = [
           t.between(Number(second.at - first.at) / 1e6, 0, fleet.recoveryMs, 'milliseconds until the task ran again');
           t.equal((await fleet.whose(first).exited).signal, 'SIGKILL', 'how the first process ended');
           await fleet.allSucceed();
-          await Promise.all(fleet.all.map((worker) => worker.close()));
+          await fleet.dismiss();
         });
       }
       await t.cell('one of two in the middle of 2,000 tasks', async () => {
@@ -57,6 +58,7 @@ export const killScenarios: readonly Scenario[] = [
   }),
   processScenario({
     id: 'FLT-30',
+    rule: 'R-CON-3',
     title: 'a producer dies of SIGKILL in the middle of its batches: what it was told is accepted is there, once',
     patience: 3,
     async run(t) {
@@ -97,6 +99,7 @@ export const killScenarios: readonly Scenario[] = [
   }),
   processScenario({
     id: 'FLT-33',
+    rule: 'R-FLT-29',
     title:
       'a handler exhausts the heap, another throws from a timer: their processes die, their tasks run again, the rest succeeds',
     patience: 4,
@@ -121,13 +124,14 @@ export const killScenarios: readonly Scenario[] = [
           t.ok(code !== 0, `the process died (${code ?? signal})`);
           await fleet.allSucceed();
           t.equal(fleet.starts(victim.id).length, 2, 'runs of the task');
-          await Promise.all(fleet.all.map((worker) => worker.close()));
+          await fleet.dismiss();
         });
       }
     },
   }),
   processScenario({
     id: 'FLT-34',
+    rule: 'R-FLT-29',
     title:
       'a random worker is killed every half second and replaced: all tasks are done, and kills explain their attempts',
     patience: 5,
@@ -149,6 +153,7 @@ export const killScenarios: readonly Scenario[] = [
   }),
   processScenario({
     id: 'FLT-39',
+    rule: 'R-RTY-6',
     title: 'a task that kills its process ends dead after its attempts, kind lost, while its neighbours succeed',
     patience: 5,
     async run(t) {
@@ -192,7 +197,7 @@ export const killScenarios: readonly Scenario[] = [
         [1, 2, 3],
         'attempts of the poison',
       );
-      await (await t.holder()).claimsNothing();
+      await fleet.leavesNothing();
     },
   }),
 ];

@@ -9,6 +9,7 @@ import { layWire } from './wire.ts';
 export const linkScenarios: readonly Scenario[] = [
   faultScenario({
     id: 'FLT-01',
+    rule: 'R-FLT-1',
     title: 'all links are severed while everything is idle: the next task is enqueued and starts without help',
     patience: 2,
     async run(t) {
@@ -31,6 +32,7 @@ export const linkScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-02',
+    rule: 'R-FLT-1',
     title:
       'links are severed during a long poll, at the moment a task arrives: it starts all the same, no wake-up is lost',
     patience: 3,
@@ -54,6 +56,7 @@ export const linkScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-03',
+    rule: 'R-FLT-1',
     title: 'links are severed while handlers run: they finish, and each result is applied once',
     patience: 2,
     async run(t) {
@@ -72,6 +75,7 @@ export const linkScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-14',
+    rule: 'R-FLT-1',
     title: 'connections are refused at the start and in the middle: errors that say so, no busy loop, and recovery',
     patience: 4,
     async run(t) {
@@ -117,6 +121,7 @@ export const linkScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-15',
+    rule: 'R-FLT-1',
     title: 'the network flaps, up 200 ms and down 200 ms: nothing is lost, nothing runs twice without a reason',
     patience: 6,
     async run(t) {
@@ -143,6 +148,7 @@ export const linkScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-16',
+    rule: 'R-FLT-1',
     title: 'only the producers are severed, only the workers, only one link after the other: the others do not notice',
     patience: 4,
     async run(t) {

@@ -17,6 +17,7 @@ function listens(link: ProxyLink): boolean {
 export const notifyScenarios: readonly Scenario[] = [
   faultScenario({
     id: 'CON-10',
+    rule: 'R-CON-10',
     title: 'one link after the other goes silent under an idle worker: polling still starts the next task in time',
     patience: 8,
     async run(t) {
@@ -43,6 +44,7 @@ export const notifyScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'CAN-09',
+    rule: 'R-CAN-9',
     title: 'a cancel reaches a running handler although notifications are cut off: one heartbeat later',
     needs: [cancelRunning],
     patience: 2,

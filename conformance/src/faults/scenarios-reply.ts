@@ -3,6 +3,7 @@ import { job, producer } from '../context/crew.ts';
 import { hook, idempotentIds, transactions } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
 import { endOfCall, longestCallMs } from './call-end.ts';
+import { cutAfterApplied } from './cut-after-applied.ts';
 import { cutControls, cutQueues } from './cut-control.ts';
 import { assessEnqueue, cutCommit, cutEnqueue, cutEnqueueBatch } from './cut-enqueue.ts';
 import { cutClaim, cutEnd, cutOpenSession } from './cut-session.ts';
@@ -15,24 +16,32 @@ import { layWire } from './wire.ts';
 export const replyScenarios: readonly Scenario[] = [
   faultScenario({
     id: 'FLT-04',
+    rule: 'R-FLT-4',
     title: 'the reply of an enqueue is cut, whichever of its replies: the task is there once after repeating it',
     patience: 3,
     run: (t) => sweepReplies(t, [cutEnqueue]),
   }),
   faultScenario({
     id: 'FLT-05',
+    rule: 'R-FLT-4',
     title: 'the reply of a claim is cut: the task is delivered after all, one heartbeat later, and not charged',
     patience: 4,
     run: (t) => sweepReplies(t, [cutClaim]),
   }),
   faultScenario({
     id: 'FLT-06',
-    title: 'the reply of a complete is cut: applied once, or found out by asking again; no second run',
+    rule: 'R-FLT-6',
+    title:
+      'the reply of a complete is cut, or the link right after it: applied once, or found out by asking again; no second run',
     patience: 3,
-    run: (t) => sweepReplies(t, [cutComplete]),
+    async run(t) {
+      await sweepReplies(t, [cutComplete]);
+      await cutAfterApplied(t);
+    },
   }),
   faultScenario({
     id: 'FLT-07',
+    rule: 'R-FLT-4',
     title:
       'the reply of every other settle and of a report is cut, each in turn: one live copy, or none where it rests',
     patience: 6,
@@ -40,6 +49,7 @@ export const replyScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-36',
+    rule: 'R-FLT-4',
     title:
       'the reply of every control operation on tasks and queues is cut, each in turn: repeating it brings the state asked for',
     patience: 8,
@@ -47,12 +57,14 @@ export const replyScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-37',
+    rule: 'R-FLT-4',
     title: 'the reply of opening or ending a session is cut: repeating it works, and nothing stays held',
     patience: 4,
     run: (t) => sweepReplies(t, [cutOpenSession, cutEnd]),
   }),
   faultScenario({
     id: 'FLT-08',
+    rule: 'R-FLT-4',
     title: 'the reply of a commit is cut: all tasks of the transaction are there, or none of them',
     needs: [transactions, hook('transaction')],
     patience: 4,
@@ -60,6 +72,7 @@ export const replyScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'FLT-09',
+    rule: 'R-FLT-4',
     title:
       'the reply of a batch is cut, and its request after any number of bytes: each task is there once after repeating it',
     patience: 4,
@@ -89,6 +102,7 @@ export const replyScenarios: readonly Scenario[] = [
   }),
   faultScenario({
     id: 'DUP-09',
+    rule: 'R-DUP-9',
     title:
       'a program enqueues with the client, whose reply is cut: it gets its answer all the same, and the task is there once',
     needs: [idempotentIds],

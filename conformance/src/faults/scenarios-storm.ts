@@ -9,6 +9,7 @@ import { layWire } from './wire.ts';
 export const stormScenarios: readonly Scenario[] = [
   faultScenario({
     id: 'FLT-35',
+    rule: 'R-FLT-1',
     title:
       'a random schedule of network faults over producers and workers: nothing is lost, nothing runs twice without a reason',
     patience: 6,

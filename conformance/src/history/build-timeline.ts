@@ -67,6 +67,7 @@ class TimelineBuilder {
       if (operation.outcome === 'empty') this.#emptyClaims.push(operation);
       if (operation.outcome === 'unknown') this.#hiddenClaims.push(operation);
     }
+    this.#spreadUnknownReplacements();
     return {
       events: events.length,
       firstAt: events[0]?.t ?? 0,
@@ -86,6 +87,20 @@ class TimelineBuilder {
       transactions: this.#transactions,
       lastSeen: this.#lastSeen,
     };
+  }
+
+  /** An enqueue whose answer was lost may have given its content to whatever task had its unique key. */
+  #spreadUnknownReplacements(): void {
+    const unknown = this.#calls.filter(
+      (call) => call.op === 'enqueue' && call.outcome === 'unknown' && call.args.onConflict === 'replace',
+    );
+    if (unknown.length === 0) return;
+    for (const task of this.#tasks.values()) {
+      for (const call of unknown) {
+        const mayMeet = task.enqueues.some((each) => each.key === call.key && each.queue === call.queue);
+        if (mayMeet && call.task !== task.id) task.replacements = push(task.replacements, call);
+      }
+    }
   }
 
   #task(id: string): TaskHistory {

@@ -30,15 +30,16 @@ export function describeWitness(witness: Witness, startedAt: number, seed?: numb
     ...(witness.task === undefined ? [] : [`task ${witness.task}`]),
     ...(seed === undefined ? [] : [`seed ${seed}`]),
   ].join('  ');
-  const steps = witness.steps.map((step) => describeStep(step, witness, startedAt));
+  const steps = witness.steps.map((step) => describeStep(step, witness.task, startedAt));
   return { title, rule: invariant?.rule ?? '', steps };
 }
 
-function describeStep(step: WitnessStep, witness: Witness, startedAt: number): DescribedStep {
+/** One line in words. The task it is about need not be named again. */
+export function describeStep(step: WitnessStep, task: string | undefined, startedAt: number): DescribedStep {
   const { what, wrong } = step;
   const at = (timeOf(step) - startedAt) / 1_000_000;
   if ('text' in what) return { at, from: at, role: '—', what: what.text, outcome: '', wrong };
-  const other = what.task !== undefined && what.task !== witness.task ? ` ${what.task}` : '';
+  const other = what.task !== undefined && what.task !== task ? ` ${what.task}` : '';
   if ('invoke' in what) {
     const from = (what.invoke - startedAt) / 1_000_000;
     return { at, from, role: what.role, what: `${wordsOf(what)}${other}`, outcome: outcomeOf(what), wrong };

@@ -1,4 +1,4 @@
-import { mayHaveTaken, type Operation, took } from './operation.ts';
+import { mayHaveTaken, type Operation } from './operation.ts';
 import { TaskHistory } from './task-history.ts';
 
 /**
@@ -23,20 +23,31 @@ function livesOf(
   queueControls: readonly Operation[],
   maintenance: readonly Operation[],
 ): TaskHistory[] {
-  const [first, ...again] = task.enqueues.filter(took);
-  if (first === undefined) return [task];
+  const made = task.enqueues.filter((enqueue) => enqueue.outcome === 'accepted' || enqueue.outcome === 'unknown');
   const boundaries: number[] = [];
+  const [first] = made;
+  if (first === undefined) return [task];
   let since = first.invoke;
-  for (const enqueue of again) {
+  for (const enqueue of made.slice(1)) {
     const removed = [...task.controls, ...queueControls, ...maintenance].some(
       (operation) => mayRemove(operation, first.queue) && operation.return > since && operation.invoke < enqueue.return,
     );
     if (!removed) continue;
+    if (enqueue.outcome === 'unknown' || isCrowded(task, enqueue)) {
+      task.unclear = true;
+      return [task];
+    }
     boundaries.push(enqueue.invoke);
     since = enqueue.invoke;
   }
-  if (boundaries.length === 0) return [task];
-  return cut(task, boundaries);
+  return boundaries.length === 0 ? [task] : cut(task, boundaries);
+}
+
+/** Whether other calls overlap the one that made the new task: they may have been about either of the two. */
+function isCrowded(task: TaskHistory, enqueue: Operation): boolean {
+  return [...task.claims, ...task.settles, ...task.reports, ...task.controls, ...task.reads].some(
+    (other) => other.invoke < enqueue.return && other.return > enqueue.invoke,
+  );
 }
 
 /** Whether a task may be gone because of it. */

@@ -22,7 +22,7 @@ export class Operation {
   /** The line that says what it is about: of a delivery the answer, of everything else the question. */
   readonly event: HistoryEvent;
   readonly invoke: number;
-  /** `Infinity` while it has not returned. */
+  /** The latest moment at which it may have taken effect: `Infinity` while nobody knows whether it did. */
   return: number = Number.POSITIVE_INFINITY;
   /** As recorded; `unknown` when nobody can tell whether it was applied. */
   outcome = 'unknown';
@@ -87,8 +87,9 @@ export class Operation {
   /** Notes what it was answered. */
   answered(event: HistoryEvent): void {
     const outcome = event.outcome ?? 'ok';
-    this.return = event.t;
     this.outcome = outcome.startsWith('error:') && !notApplied.has(outcome) ? 'unknown' : outcome;
+    // A request whose answer was given up may still be on its way.
+    this.return = this.outcome === 'unknown' ? Number.POSITIVE_INFINITY : event.t;
     this.answer = event;
   }
 }

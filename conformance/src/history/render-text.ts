@@ -1,19 +1,27 @@
 import type { HistoryReport } from './checker.ts';
-import { describeWitness } from './describe-step.ts';
-import type { Witness } from './witness.ts';
+import { type DescribedStep, describeStep, describeWitness } from './describe-step.ts';
+import type { Witness, WitnessStep } from './witness.ts';
 
 /** A witness as lines of text: when, who, what, and what came of it. */
 export function renderWitness(witness: Witness, startedAt: number, seed?: number | string): string {
   const { title, steps } = describeWitness(witness, startedAt, seed);
+  return [title, ...linesOf(steps)].join('\n');
+}
+
+/** Steps about a task that are no witness of an invariant, in the same form. */
+export function renderSteps(task: string, steps: readonly WitnessStep[], startedAt: number = 0): string {
+  return [`task ${task}`, ...linesOf(steps.map((step) => describeStep(step, task, startedAt)))].join('\n');
+}
+
+function linesOf(steps: readonly DescribedStep[]): string[] {
   const roleWidth = Math.max(...steps.map((step) => step.role.length));
   const whatWidth = Math.max(...steps.map((step) => step.what.length));
   const outcomeWidth = Math.max(...steps.map((step) => step.outcome.length));
-  const lines = steps.map(({ at, role, what, outcome, wrong }) => {
+  return steps.map(({ at, role, what, outcome, wrong }) => {
     const arrow = outcome === '' ? '  ' : '→ ';
     const line = `  ${at.toFixed(3)}  ${role.padEnd(roleWidth)}  ${what.padEnd(whatWidth)}  ${arrow}${outcome.padEnd(outcomeWidth)}`;
     return wrong === undefined ? line.trimEnd() : `${line}  ✗ ${wrong}`;
   });
-  return [title, ...lines].join('\n');
 }
 
 /** A report for people: the guarantee, what failed and why, what could not be decided. */

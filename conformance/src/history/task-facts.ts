@@ -6,9 +6,17 @@ import type { Timeline } from './timeline.ts';
 /** Whether a task was stored: surely, perhaps, or not at all. */
 export type Acceptance = 'accepted' | 'unknown' | 'none';
 
-/** The enqueue that made the task, if it is known. */
+/**
+ * The enqueue that made the task, if it is known. An id may have been refused before, with other content in another
+ * queue, because of a unique key that was taken.
+ */
 export function acceptedEnqueue(task: TaskHistory): Operation | undefined {
   return task.enqueues.find((enqueue) => enqueue.outcome === 'accepted');
+}
+
+/** The enqueue that made the task, or may have. */
+export function likelyEnqueue(task: TaskHistory): Operation | undefined {
+  return acceptedEnqueue(task) ?? task.enqueues.find((enqueue) => enqueue.outcome === 'unknown');
 }
 
 /** Whether one enqueue stored its task, the fate of its transaction included. */
@@ -59,7 +67,7 @@ export function mayHaveEnded(task: TaskHistory): boolean {
 /** Whether the record may be gone: removed, purged, or dropped by retention after the task had ended. */
 export function mayBeGone(task: TaskHistory, timeline: Timeline): boolean {
   if (task.succeeded || task.controls.some((control) => mayRemove(control, undefined))) return true;
-  const first = task.enqueues[0];
+  const first = likelyEnqueue(task);
   if (
     timeline.queueControls.some((control) => mayRemove(control, first?.queue) && control.return > (first?.invoke ?? 0))
   ) {

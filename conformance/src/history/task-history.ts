@@ -23,6 +23,8 @@ export class TaskHistory {
   final: HistoryEvent | undefined;
   /** Whether this is the life that ended with another one under the same id. */
   succeeded = false;
+  /** Whether it cannot be told which of its calls were about which life. */
+  unclear = false;
 
   constructor(id: string) {
     this.id = id;

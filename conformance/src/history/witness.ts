@@ -20,5 +20,5 @@ export interface Witness {
 export function timeOf(step: WitnessStep): number {
   const { what } = step;
   if (!('invoke' in what)) return what.t;
-  return Number.isFinite(what.return) ? what.return : what.invoke;
+  return what.answer?.t ?? what.invoke;
 }

@@ -18,6 +18,8 @@ export type Command =
       readonly names: Both;
       /** Also from a session that is no longer alive. */
       readonly any: boolean;
+      /** Only when something waits. */
+      readonly eager: boolean;
     }
   | {
       readonly type: 'settle';
@@ -30,6 +32,8 @@ export type Command =
       readonly type: 'control';
       readonly control: ControlType;
       readonly tasks: readonly number[];
+      /** Of the tasks whose state allows it, as far as there are any. */
+      readonly fitting: boolean;
       readonly value: number;
     }
   | { readonly type: 'queue'; readonly how: 'pause' | 'resume' | 'purge' | 'stats'; readonly queue: number }
@@ -42,6 +46,8 @@ export type Command =
   | { readonly type: 'endSession'; readonly session: number; readonly close: boolean }
   | { readonly type: 'freeze'; readonly session: number }
   | { readonly type: 'thaw'; readonly session: number }
+  /** A process dies that held something, its time to live passes, and somebody sweeps. */
+  | { readonly type: 'crash'; readonly session: number; readonly sweep: boolean }
   | { readonly type: 'reopen' };
 
 /** The first of two, the second, or both. */
@@ -58,12 +64,15 @@ export interface TaskSpec {
   readonly expiry: number;
   readonly priority: number;
   readonly attempts: number;
+  readonly input: number;
+  /** Due at an instant long ago, instead of after a delay. */
+  readonly past: boolean;
   readonly invalid: boolean;
 }
 
 export interface LeaseSpec {
   readonly pick: number;
-  /** Of the leases that still hold, as far as there are any; otherwise of all there ever were. */
+  /** Of the leases that still hold; otherwise of all there ever were. */
   readonly held: boolean;
   /** Changes its fence, into one that was never given out. */
   readonly forge: -1 | 0 | 1;

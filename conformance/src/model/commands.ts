@@ -22,13 +22,13 @@ export function programs(fc: typeof FastCheck, longest: number): FastCheck.Arbit
 
 function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
   const index = fc.nat({ max: 30 });
-  const time = fc.nat({ max: 6 });
+  const time = fc.nat({ max: 71 });
   const one = fc.nat({ max: 1 });
-  const both: FastCheck.Arbitrary<Both> = fc.constantFrom(2, 2, 0, 1);
+  const both: FastCheck.Arbitrary<Both> = fc.constantFrom(2, 2, 2, 2, 0, 1);
   const spec = taskSpec(fc);
   const lease: FastCheck.Arbitrary<LeaseSpec> = fc.record({
     pick: index,
-    held: fc.constantFrom(true, true, true, false),
+    held: fc.constantFrom(true, true, true, true, true, false),
     forge: fc.constantFrom(0, 0, 0, 0, 0, 0, 1, -1),
   });
   const few = <T>(item: FastCheck.Arbitrary<T>): FastCheck.Arbitrary<T[]> =>
@@ -39,7 +39,7 @@ function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
   const any = fc.constantFrom(false, false, false, false, false, true);
 
   return fc.oneof(
-    { weight: 12, arbitrary: fc.record({ type: fc.constant('enqueue' as const), tasks: few(spec) }) },
+    { weight: 18, arbitrary: fc.record({ type: fc.constant('enqueue' as const), tasks: few(spec) }) },
     {
       weight: 2,
       arbitrary: fc.record(
@@ -48,7 +48,7 @@ function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
       ),
     },
     {
-      weight: 12,
+      weight: 16,
       arbitrary: fc.record({
         type: fc.constant('claim' as const),
         session: index,
@@ -56,10 +56,11 @@ function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
         queues: both,
         names: both,
         any,
+        eager: fc.constantFrom(true, true, true, true, false),
       }),
     },
     {
-      weight: 14,
+      weight: 20,
       arbitrary: fc.record({
         type: fc.constant('settle' as const),
         how: fc.constantFrom('complete', 'retry', 'fail', 'release', 'snooze', 'pause', 'cancel'),
@@ -81,6 +82,7 @@ function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
         type: fc.constant('control' as const),
         control: fc.constantFrom(...controls),
         tasks: few(index),
+        fitting: fc.constantFrom(true, true, false),
         value: time,
       }),
     },
@@ -88,7 +90,7 @@ function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
       weight: 4,
       arbitrary: fc.record({
         type: fc.constant('queue' as const),
-        how: fc.constantFrom('pause', 'resume', 'purge', 'stats'),
+        how: fc.constantFrom('resume', 'resume', 'pause', 'stats', 'purge'),
         queue: one,
       }),
     },
@@ -106,14 +108,22 @@ function commandOf(fc: typeof FastCheck): FastCheck.Arbitrary<Command> {
       arbitrary: fc.record({ type: fc.constant('list' as const), limit: fc.integer({ min: 1, max: 5 }), queue: one }),
     },
     { weight: 4, arbitrary: fc.constant({ type: 'maintain' as const }) },
-    { weight: 8, arbitrary: fc.record({ type: fc.constant('advance' as const), time }) },
-    { weight: 2, arbitrary: fc.constant({ type: 'openSession' as const }) },
+    { weight: 5, arbitrary: fc.record({ type: fc.constant('advance' as const), time }) },
+    { weight: 1, arbitrary: fc.constant({ type: 'openSession' as const }) },
     {
       weight: 2,
       arbitrary: fc.record({ type: fc.constant('endSession' as const), session: index, close: fc.boolean() }),
     },
-    { weight: 3, arbitrary: fc.record({ type: fc.constant('freeze' as const), session: index }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant('freeze' as const), session: index }) },
     { weight: 2, arbitrary: fc.record({ type: fc.constant('thaw' as const), session: index }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        type: fc.constant('crash' as const),
+        session: index,
+        sweep: fc.constantFrom(true, true, true, false),
+      }),
+    },
     { weight: 1, arbitrary: fc.constant({ type: 'reopen' as const }) },
   );
 }
@@ -125,10 +135,12 @@ function taskSpec(fc: typeof FastCheck): FastCheck.Arbitrary<TaskSpec> {
     key: fc.constantFrom(0, 0, 1, 2),
     until: fc.constantFrom('settled', 'settled', 'started'),
     conflict: fc.constantFrom('ignore', 'ignore', 'replace'),
-    delay: fc.nat({ max: 6 }),
-    expiry: fc.nat({ max: 5 }),
+    delay: fc.nat({ max: 71 }),
+    expiry: fc.nat({ max: 71 }),
     priority: fc.nat({ max: 4 }),
     attempts: fc.nat({ max: 3 }),
-    invalid: fc.constantFrom(false, false, false, false, false, false, false, false, true),
+    input: fc.nat({ max: 5 }),
+    past: fc.nat({ max: 19 }).map((number) => number === 19),
+    invalid: fc.nat({ max: 19 }).map((number) => number === 19),
   });
 }

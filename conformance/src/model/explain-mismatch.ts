@@ -26,6 +26,6 @@ function recordProblems({ trace, mismatch }: ProgramRun): string[] {
   const { state, occasion } = mismatch;
   return operation.ids.flatMap((id, index) => {
     const problem = recordProblem(state.tasks.get(id), outcome.records[index], occasion);
-    return problem === undefined ? [] : [`  ${id}: ${problem}`];
+    return problem === undefined ? [] : [`  ${id}: ${problem.text}`];
   });
 }

@@ -8,22 +8,41 @@ export function isRecordOf(task: ModelTask | undefined, record: TaskRecord | und
   return recordProblem(task, record, occasion) === undefined;
 }
 
-/** The first field of a record that is not as it must be, in words. */
+/** What is wrong with a record. */
+export interface RecordProblem {
+  /** Absent when it is about the record as a whole. */
+  readonly field?: keyof TaskRecord;
+  /** What the field must be, where that is one value. */
+  readonly expected?: unknown;
+  readonly text: string;
+}
+
+/** The first field of a record that is not as it must be. */
 export function recordProblem(
   task: ModelTask | undefined,
   record: TaskRecord | undefined,
   occasion: Occasion,
-): string | undefined {
+): RecordProblem | undefined {
   if (task === undefined || record === undefined) {
-    return task === record ? undefined : task === undefined ? 'it should not be there' : 'it should be there';
+    if (task === record) return undefined;
+    return { text: task === undefined ? 'it should not be there' : 'it should be there' };
   }
   const states = visibleStates(task, occasion.now);
-  if (!states.includes(record.state)) return `state is ${record.state}; expected ${states.join(' or ')}`;
+  if (!states.includes(record.state)) return wrong('state', record.state, states[0], states.join(' or '));
   for (const [name, expected] of Object.entries(fieldsOf(task))) {
     const seen = record[name as keyof TaskRecord];
-    if (!isEqual(seen, expected)) return `${name} is ${JSON.stringify(seen)}; expected ${JSON.stringify(expected)}`;
+    if (!isEqual(seen, expected)) return wrong(name as keyof TaskRecord, seen, expected);
   }
   return errorProblem(task, record) ?? (occasion.exact ? timeProblem(task, record) : undefined);
+}
+
+function wrong(
+  field: keyof TaskRecord,
+  seen: unknown,
+  expected: unknown,
+  words: string = JSON.stringify(expected) ?? 'nothing',
+): RecordProblem {
+  return { field, expected, text: `${field} is ${JSON.stringify(seen) ?? 'absent'}; expected ${words}` };
 }
 
 /** Fields that must be as they are here; `undefined` must be absent. */
@@ -58,7 +77,7 @@ function isEqual(seen: unknown, expected: unknown): boolean {
   return seen === expected;
 }
 
-function errorProblem(task: ModelTask, record: TaskRecord): string | undefined {
+function errorProblem(task: ModelTask, record: TaskRecord): RecordProblem | undefined {
   const seen = record.errors.map(({ attempt, kind, name, message }) => ({ attempt, kind, name, message }));
   const isSame =
     seen.length === task.errors.length &&
@@ -67,13 +86,15 @@ function errorProblem(task: ModelTask, record: TaskRecord): string | undefined {
       // The broker words by itself what it found by itself.
       return Object.entries(error).every(([name, value]) => other?.[name as keyof typeof other] === value);
     });
-  if (!isSame) return `errors are ${JSON.stringify(seen)}; expected ${JSON.stringify(task.errors)}`;
+  if (!isSame) return { text: `errors are ${JSON.stringify(seen)}; expected ${JSON.stringify(task.errors)}` };
   const messages = record.log.map((line) => line.message);
-  if (!isEqual(messages, task.log)) return `log is ${JSON.stringify(messages)}; expected ${JSON.stringify(task.log)}`;
+  if (!isEqual(messages, task.log)) {
+    return { text: `log is ${JSON.stringify(messages)}; expected ${JSON.stringify(task.log)}` };
+  }
   return undefined;
 }
 
-function timeProblem(task: ModelTask, record: TaskRecord): string | undefined {
+function timeProblem(task: ModelTask, record: TaskRecord): RecordProblem | undefined {
   const ended = isTerminal(task.state);
   return (
     outside('createdAt', record.createdAt, task.created) ??
@@ -85,14 +106,14 @@ function timeProblem(task: ModelTask, record: TaskRecord): string | undefined {
 }
 
 function outside(
-  name: string,
+  field: 'createdAt' | 'runAt' | 'expiresAt' | 'finishedAt',
   seen: number | undefined,
   expected: Instant | undefined,
   free = false,
-): string | undefined {
+): RecordProblem | undefined {
   if (free) return undefined;
-  if (expected === undefined) return seen === undefined ? undefined : `${name} is ${seen}; expected none`;
+  if (expected === undefined) return seen === undefined ? undefined : wrong(field, seen, undefined);
   if (seen !== undefined && seen >= expected.from && seen <= expected.to) return undefined;
   const range = expected.from === expected.to ? `${expected.from}` : `${expected.from} to ${expected.to}`;
-  return `${name} is ${seen}; expected ${range}`;
+  return { text: `${field} is ${seen}; expected ${range}` };
 }

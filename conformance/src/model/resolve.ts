@@ -1,6 +1,7 @@
-import type { Lease, NewTask, SettleOp, TaskReport } from '@millrace/core';
+import { type FailureKind, type Lease, type NewTask, type SettleOp, type TaskReport, transition } from '@millrace/core';
 import type { Both, Command, LeaseSpec, TaskSpec } from './command.ts';
 import type { ModelOperation } from './operation.ts';
+import { heldBy } from './rules/sessions.ts';
 import type { ModelRules } from './rules.ts';
 import type { Scale } from './scale.ts';
 import type { ModelSession, ModelState } from './state.ts';
@@ -16,18 +17,35 @@ export interface Surroundings {
   readonly leases: readonly Lease[];
 }
 
-export const queueNames: readonly string[] = ['q0', 'q1'];
-export const taskNames: readonly string[] = ['a', 'b'];
+/** Names that differ in case only from what a backend might make of them. */
+export const queueNames: readonly string[] = ['q0', 'Q1'];
+export const taskNames: readonly string[] = ['a', 'B'];
+/** Inputs that a store which looks into them would change. */
+const inputs: readonly (string | undefined)[] = [
+  '1',
+  undefined,
+  'null',
+  '{"b":1,"a":[2.50,1e2]}',
+  '"\\u0000 ö🚀"',
+  '{"__proto__":{"x":1}}',
+];
+const kinds: readonly FailureKind[] = ['error', 'timeout', 'invalid', 'unregistered'];
 const keys: readonly (string | undefined)[] = [undefined, 'k0', 'k1'];
 const priorities: readonly number[] = [4, 4, 7, 0, 9];
 const attempts: readonly number[] = [2, 1, 3, Number.POSITIVE_INFINITY];
 const limits: readonly number[] = [1, 2, 5];
 
 /**
- * Makes a call of the contract from a command. `undefined` when there is nothing it could be about, or the broker does
- * not claim what it needs.
+ * Makes calls of the contract from a command. None when there is nothing it could be about, or the broker does not
+ * claim what it needs.
  */
-export function resolve(command: Command, around: Surroundings): ModelOperation | undefined {
+export function resolve(command: Command, around: Surroundings): ModelOperation[] {
+  if (command.type === 'crash') return resolveCrash(command, around);
+  const operation = resolveOne(command, around);
+  return operation === undefined ? [] : [operation];
+}
+
+function resolveOne(command: Exclude<Command, { type: 'crash' }>, around: Surroundings): ModelOperation | undefined {
   const { state, rules, scale, ids } = around;
   const { tasks, queues } = rules.capabilities;
   switch (command.type) {
@@ -101,6 +119,8 @@ const plainSpec: TaskSpec = {
   expiry: 0,
   priority: 0,
   attempts: 0,
+  input: 0,
+  past: false,
   invalid: false,
 };
 
@@ -108,17 +128,19 @@ function newTask(id: string, spec: TaskSpec, { rules, scale }: Surroundings): Ne
   const { unique } = rules.capabilities;
   const key = unique === false ? undefined : at(keys, spec.key);
   const expiresInMs = at(scale.expiries, spec.expiry);
+  const input = at(inputs, spec.input);
   const mayReplace = unique !== false && unique.replace;
   return {
     id,
     name: at(taskNames, spec.name) as string,
     queue: at(queueNames, spec.queue) as string,
-    input: JSON.stringify([id, spec.priority, spec.attempts]),
-    headers: spec.name === 1 ? { trace: id } : {},
+    headers: spec.name === 1 ? { Trace: id } : {},
     priority: spec.invalid ? 99 : (at(priorities, spec.priority) as number),
     delayMs: at(scale.delays, spec.delay) ?? 0,
     maxAttempts: at(attempts, spec.attempts) as number,
     version: 1,
+    ...(input !== undefined && { input }),
+    ...(spec.past && { delayMs: 0, runAt: 0 }),
     ...(expiresInMs !== undefined && { expiresInMs }),
     ...(key !== undefined &&
       unique !== false && {
@@ -133,11 +155,13 @@ function liveSessions(state: ModelState): ModelSession[] {
   return [...state.sessions.values()].filter((session) => session.state === 'live');
 }
 
-function resolveClaim(command: Extract<Command, { type: 'claim' }>, around: Surroundings): ModelOperation {
+function resolveClaim(command: Extract<Command, { type: 'claim' }>, around: Surroundings): ModelOperation | undefined {
   const { state, scale, rules } = around;
   const sessions = command.any ? [...state.sessions.values()] : liveSessions(state);
   const session = at(sessions, command.session);
   if (session === undefined) return openSession(state, scale);
+  // Most claims that find nothing tell nothing.
+  if (command.eager && !isAnyDue(state)) return undefined;
   const names = rules.capabilities.claimByName ? both(taskNames, command.names) : [...taskNames];
   const limit = Math.min(at(limits, command.limit) as number, rules.capabilities.batch.maxClaim);
   return {
@@ -147,12 +171,20 @@ function resolveClaim(command: Extract<Command, { type: 'claim' }>, around: Surr
   };
 }
 
+/** Whether anything waits in a queue that is not paused. It may be delayed; then time has to pass. */
+function isAnyDue(state: ModelState): boolean {
+  return [...state.tasks.values()].some(
+    (task) =>
+      transition(task.state, 'claim') !== undefined && !state.pausedQueues.has(task.queue) && task.due.delayMs === 0,
+  );
+}
+
 function findLease(spec: LeaseSpec, { state, leases }: Surroundings): Lease | undefined {
   const held = leases.filter((lease) => {
     const task = state.tasks.get(lease.taskId);
     return task?.state === 'running' && task.fence === lease.fence && task.holder === lease.sessionId;
   });
-  const lease = spec.held && held.length > 0 ? at(held, spec.pick) : at(leases, spec.pick);
+  const lease = at(spec.held ? held : leases, spec.pick);
   return lease && { ...lease, fence: lease.fence + spec.forge };
 }
 
@@ -172,7 +204,8 @@ function resolveSettle(
 
 function settleOp(how: SettleOp['type'], lease: Lease, delay: number, index: number, around: Surroundings): SettleOp {
   const delayMs = at(around.scale.delays, delay) ?? 0;
-  const failure = { kind: 'error', name: 'Error', message: `broke ${lease.taskId}` } as const;
+  const kind = at(kinds, delay) as FailureKind;
+  const failure = { kind, name: 'Error', message: `broke ${lease.taskId}` };
   const task = around.state.tasks.get(lease.taskId);
   // Core never asks for another attempt beyond the last.
   const isLast = task !== undefined && lease.attempt >= task.content.maxAttempts;
@@ -209,7 +242,12 @@ function resolveControl(
   const { tasks } = rules.capabilities;
   const claimed = control === 'resume' ? tasks.pause : tasks[control];
   if (claimed === false || (Array.isArray(claimed) && claimed.length === 0)) return undefined;
-  const ids = command.tasks.map((task) => at(around.ids, task)).filter((id) => id !== undefined);
+  const fitting = around.ids.filter((id) => {
+    const task = state.tasks.get(id);
+    return task !== undefined && transition(task.state, control) !== undefined;
+  });
+  const from = command.fitting && fitting.length > 0 ? fitting : around.ids;
+  const ids = command.tasks.map((task) => at(from, task)).filter((id) => id !== undefined);
   const allowed = ids.filter((id) => {
     const isRunning = state.tasks.get(id)?.state === 'running';
     return typeof claimed === 'boolean' || control === 'resume' || claimed.includes(isRunning ? 'running' : 'waiting');
@@ -249,4 +287,15 @@ function resolveSession(
   if (session === undefined) return undefined;
   if (command.type === 'endSession') return { type: 'endSession', session: session.id, close: command.close };
   return scale.mortal ? { type: command.type, session: session.id } : undefined;
+}
+
+function resolveCrash(command: Extract<Command, { type: 'crash' }>, { state, scale }: Surroundings): ModelOperation[] {
+  const busy = liveSessions(state).filter((session) => heldBy(state, session.id).length > 0);
+  const session = at(busy, command.session);
+  if (session === undefined || !scale.mortal) return [];
+  return [
+    { type: 'freeze', session: session.id },
+    { type: 'advance', ms: session.ttlMs },
+    ...(command.sweep ? [{ type: 'maintain' } as const] : []),
+  ];
 }

@@ -25,6 +25,8 @@ export interface ModelOptions {
   readonly seed?: number;
   /** With the seed of a failure: runs that one program only. */
   readonly path?: string;
+  /** Whether a failure is made as short as it gets, which runs some hundred programs more. Default true. */
+  readonly shrink?: boolean;
 }
 
 /** A program that a broker did not run as the rules say. */
@@ -86,12 +88,19 @@ export async function runModel(harness: BrokerHarness, options: ModelOptions = {
       operations += run.trace.length;
       return run.mismatch === undefined;
     });
-    const parameters = { seed, numRuns: runs, ...(options.path !== undefined && { path: options.path }) };
+    const shrink = options.shrink ?? true;
+    const parameters = {
+      seed,
+      numRuns: runs,
+      endOnFailure: !shrink,
+      ...(options.path !== undefined && { path: options.path }),
+    };
     const details = await fc.check(property, parameters);
     const about = { level, seed, runs: details.numRuns, operations };
     if (!details.failed) return { status: 'pass', ...about, ms: performance.now() - started };
     const [found] = details.counterexample ?? [[]];
-    const failure = await describeFailure(bench, found, `seed=${seed},path=${details.counterexamplePath ?? '0'}`);
+    const replay = `seed=${seed},path=${details.counterexamplePath ?? '0'}`;
+    const failure = await describeFailure(bench, found, replay, shrink);
     return { status: 'fail', ...about, ms: performance.now() - started, failure };
   } finally {
     await bench.close();
@@ -124,8 +133,15 @@ async function loadFastCheck(): Promise<typeof FastCheck | undefined> {
   }
 }
 
-async function describeFailure(bench: Bench, found: readonly Command[], replay: string): Promise<ModelFailure> {
-  const program = await shortenProgram(found, async (shorter) => (await bench.run(shorter)).mismatch !== undefined);
+async function describeFailure(
+  bench: Bench,
+  found: readonly Command[],
+  replay: string,
+  shrink: boolean,
+): Promise<ModelFailure> {
+  const fails = async (shorter: readonly Command[]): Promise<boolean> =>
+    (await bench.run(shorter)).mismatch !== undefined;
+  const program = shrink ? await shortenProgram(found, fails) : found;
   const run = await bench.run(program);
   // A failure that does not come back is a race: then what was found first is all there is.
   return { replay, program, run, explanation: explainMismatch(run), scenario: scenarioSource(run, replay) };

@@ -48,8 +48,7 @@ export async function runProgram(
   try {
     await run.do(openSession(emptyState, scale), false);
     for (const command of program) {
-      const operation = run.resolve(command);
-      if (operation !== undefined) await run.do(operation, true);
+      for (const operation of run.resolve(command)) await run.do(operation, true);
     }
     for await (const operation of auditOperations(run, scale)) await run.do(operation, false);
   } catch (error) {
@@ -95,7 +94,7 @@ class Run {
     return this.#ids;
   }
 
-  resolve(command: Command): ModelOperation | undefined {
+  resolve(command: Command): readonly ModelOperation[] {
     const { state, rules } = this;
     return resolve(command, { state, rules, scale: this.#scale, ids: this.#ids, leases: this.#leases });
   }

@@ -22,9 +22,11 @@ export function scaleFor(capabilities: Capabilities, time: 'virtual' | 'travel' 
   const ttlMs = Math.min(capabilities.session.maxTtlMs, dayMs);
   const longest = capabilities.delay.maxMs;
   if (time === 'virtual') {
-    const delays = [0, 0, 0, 1_000, ttlMs / 4, 2 * ttlMs].filter((ms) => ms <= longest);
-    const advances = [1, 1_000, ttlMs / 4, ttlMs / 2, ttlMs, 2 * ttlMs, 10 * dayMs];
-    return { ttlMs, delays, expiries: [undefined, undefined, undefined, 500, ttlMs / 2], advances, mortal: true };
+    // The last does not fit into 31 bits.
+    const delays = [0, 0, 0, 0, 0, 0, 1_500, ttlMs / 4, 2 * ttlMs, 2 ** 31 + 7].filter((ms) => ms <= longest);
+    const advances = [1, 1_500, 1_500, ttlMs / 4, ttlMs / 4, ttlMs / 2, ttlMs, 2 * ttlMs, 10 * dayMs];
+    const never = [undefined, undefined, undefined, undefined, undefined];
+    return { ttlMs, delays, expiries: [...never, 500, ttlMs / 2], advances, mortal: true };
   }
   if (time === 'travel') {
     return {

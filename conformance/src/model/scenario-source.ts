@@ -1,14 +1,16 @@
-import type { Delivery, Lease, NewTask, SettleOp, TaskReport } from '@millrace/core';
+import type { Lease, NewTask, SettleOp, TaskReport } from '@millrace/core';
 import type { ModelOperation, ModelOutcome } from './operation.ts';
-import type { ProgramRun } from './run-program.ts';
+import { type RecordProblem, recordProblem } from './record-match.ts';
+import type { Mismatch, ProgramRun, TraceStep } from './run-program.ts';
 
 /** A run as the source of a scenario, ready to be pasted into a file of scenarios: its last assertion fails. */
 export function scenarioSource(run: ProgramRun, replay: string): string {
   const { trace, mismatch } = run;
+  const leases = new Map<string, Lease>();
   const lines = trace.flatMap(({ operation, outcome }, index) => {
-    const isLast = index === trace.length - 1 && mismatch !== undefined;
-    const [legal] = mismatch?.expected ?? [];
-    return statements(operation, isLast && legal !== undefined ? legal : outcome, index);
+    const isLast = index === trace.length - 1;
+    if (isLast && mismatch !== undefined) return lastStatements(run, mismatch, leases);
+    return statements(operation, outcome, `claimed${index}`, leases);
   });
   return [
     '{',
@@ -24,7 +26,52 @@ export function scenarioSource(run: ProgramRun, replay: string): string {
   ].join('\n');
 }
 
-function statements(operation: ModelOperation, outcome: ModelOutcome, index: number): string[] {
+/** The step at which broker and model parted, with what the model allows. */
+function lastStatements({ trace }: ProgramRun, mismatch: Mismatch, leases: Map<string, Lease>): string[] {
+  const { operation, outcome } = trace.at(-1) as TraceStep;
+  const [legal = outcome] = mismatch.expected;
+  switch (operation.type) {
+    case 'get':
+      return operation.ids.flatMap((id, index) => {
+        const record = outcome.type === 'get' ? outcome.records[index] : undefined;
+        const problem = recordProblem(mismatch.state.tasks.get(id), record, mismatch.occasion);
+        return problem === undefined ? [] : wrongRecord(id, problem, record === undefined);
+      });
+    case 'queueStats':
+      return [`const [stats] = await t.broker.queues.stats([${quote(operation.queue)}]);`, statsExpected(legal)];
+    case 'count': {
+      const count = legal.type === 'count' ? legal.count : 0;
+      return [expectEqual(`await t.tasks.count(${source(operation.filter)})`, count, 'the count')];
+    }
+    case 'list': {
+      const listed = `(await t.tasks.list(${source(operation.filter)}, { limit: 1_000 })).tasks.map((task) => task.id).sort()`;
+      return [expectEqual(listed, legal.type === 'list' ? [...legal.ids].sort() : [], 'the tasks listed')];
+    }
+    default:
+      return statements(operation, legal, 'claimed', leases);
+  }
+}
+
+function wrongRecord(id: string, { field, expected, text }: RecordProblem, isMissing: boolean): string[] {
+  const find = `await t.find(${quote(id)})`;
+  if (field !== undefined) return [expectEqual(`(${find})?.${field}`, expected, `${field} of ${id}`)];
+  return [
+    `// ${id}: ${text}`,
+    isMissing ? `t.defined(${find}, ${quote(id)});` : `t.equal(${find}, undefined, ${quote(id)});`,
+  ];
+}
+
+function statsExpected(legal: ModelOutcome): string {
+  return expectEqual('stats', legal.type === 'queueStats' ? legal.stats : undefined, 'the statistics');
+}
+
+/** What a step that went well did. Reads are left out: they change nothing. */
+function statements(
+  operation: ModelOperation,
+  outcome: ModelOutcome,
+  variable: string,
+  leases: Map<string, Lease>,
+): string[] {
   switch (operation.type) {
     case 'enqueue':
       return enqueue(operation.tasks, outcome);
@@ -32,15 +79,13 @@ function statements(operation: ModelOperation, outcome: ModelOutcome, index: num
       return [`const ${operation.session} = await t.holder({ own: true, ttlMs: ${operation.ttlMs} });`];
     case 'claim': {
       const { queues, names, limit } = operation.request;
-      return claim(operation.session, source({ queues, names, limit }), outcome, `claimed${index}`);
+      return claim(operation.session, source({ queues, names, limit }), outcome, variable, leases);
     }
     case 'settle':
     case 'report':
-      return held(operation, outcome);
+      return held(operation, outcome, leases);
     case 'endSession':
-      return [
-        operation.close ? `await ${operation.session}.client.close();` : `await ${operation.session}.session.end();`,
-      ];
+      return [`await ${operation.session}.${operation.close ? 'client.close' : 'session.end'}();`];
     case 'freeze':
       return [`${operation.session}.freeze();`];
     case 'thaw':
@@ -51,39 +96,16 @@ function statements(operation: ModelOperation, outcome: ModelOutcome, index: num
       return [`await t.broker.queues.pause(${quote(operation.queue)});`];
     case 'queueResume':
       return [`await t.broker.queues.resume(${quote(operation.queue)});`];
-    case 'queuePurge':
-      return [
-        expectEqual(
-          `await t.broker.queues.purge(${quote(operation.queue)})`,
-          outcome.type === 'count' ? outcome.count : 0,
-          'tasks purged',
-        ),
-      ];
-    case 'queueStats':
-      return [
-        `const [stats${index}] = await t.broker.queues.stats([${quote(operation.queue)}]);`,
-        `t.defined(stats${index}, 'the statistics');`,
-      ];
-    case 'get':
-      return get(operation.ids, outcome);
-    case 'count':
-      return [
-        expectEqual(
-          `await t.tasks.count(${source(operation.filter)})`,
-          outcome.type === 'count' ? outcome.count : 0,
-          'the count',
-        ),
-      ];
-    case 'list': {
-      const listed = `(await t.tasks.list(${source(operation.filter)}, { limit: 1_000 })).tasks.map((task) => task.id).sort()`;
-      return [expectEqual(listed, outcome.type === 'list' ? [...outcome.ids].sort() : [], 'the tasks listed')];
+    case 'queuePurge': {
+      const count = outcome.type === 'count' ? outcome.count : 0;
+      return [expectEqual(`await t.broker.queues.purge(${quote(operation.queue)})`, count, 'tasks purged')];
     }
     case 'advance':
       return [`await t.advance(${operation.ms});`];
     case 'maintain':
       return ['await t.maintain();'];
-    case 'reopen':
-      return ['// the main client is closed, and another one opened'];
+    default:
+      return [];
   }
 }
 
@@ -107,7 +129,13 @@ function enqueue(tasks: readonly NewTask[], outcome: ModelOutcome): string[] {
   ];
 }
 
-function claim(session: string, request: string, outcome: ModelOutcome, name: string): string[] {
+function claim(
+  session: string,
+  request: string,
+  outcome: ModelOutcome,
+  name: string,
+  leases: Map<string, Lease>,
+): string[] {
   if (outcome.type !== 'claim') {
     const code = outcome.type === 'error' ? outcome.code : 'VALIDATION';
     return [`await t.refuses(() => ${session}.claim(${request}), ${quote(code)}, 'a claim');`];
@@ -116,11 +144,14 @@ function claim(session: string, request: string, outcome: ModelOutcome, name: st
   return [
     `const ${name} = await ${session}.claim(${request});`,
     expectEqual(`${name}.map((delivery) => delivery.lease.taskId).sort()`, ids, 'tasks claimed'),
-    ...outcome.deliveries.flatMap((delivery) => leaseOf(delivery, name)),
+    ...outcome.deliveries.flatMap(({ lease }) => {
+      leases.set(variableOf(lease), lease);
+      return leaseStatements(lease, name);
+    }),
   ];
 }
 
-function leaseOf({ lease }: Delivery, claimed: string): string[] {
+function leaseStatements(lease: Lease, claimed: string): string[] {
   const found = `${claimed}.find((delivery) => delivery.lease.taskId === ${quote(lease.taskId)})`;
   return [
     `const ${variableOf(lease)} = t.defined(${found}, ${quote(lease.taskId)}).lease;`,
@@ -128,14 +159,21 @@ function leaseOf({ lease }: Delivery, claimed: string): string[] {
   ];
 }
 
-/** Leases are written down under their task and fence; one that was made up has no variable. */
 function variableOf(lease: Lease): string {
   return `${lease.taskId}_${lease.fence}`;
+}
+
+/** A lease that was given out by its variable, one that was made up from the one it was made of. */
+function leaseSource(lease: Lease, leases: ReadonlyMap<string, Lease>): string {
+  if (leases.has(variableOf(lease))) return variableOf(lease);
+  const base = [...leases.values()].find((each) => each.taskId === lease.taskId && each.sessionId === lease.sessionId);
+  return base === undefined ? source(lease) : `{ ...${variableOf(base)}, fence: ${lease.fence} }`;
 }
 
 function held(
   operation: Extract<ModelOperation, { readonly type: 'settle' | 'report' }>,
   outcome: ModelOutcome,
+  leases: ReadonlyMap<string, Lease>,
 ): string[] {
   const outcomes = outcome.type === 'settle' ? outcome.outcomes : [];
   const call = operation.type === 'settle' ? 'settleAll' : 'session.report';
@@ -143,7 +181,7 @@ function held(
     operation.type === 'settle' ? operation.operations : operation.reports;
   const written = parts.map(({ lease, ...others }) => {
     const text = source(others);
-    return `{ lease: ${variableOf(lease)}, ${text.slice(2)}`;
+    return `{ lease: ${leaseSource(lease, leases)}, ${text.slice(2)}`;
   });
   const what = operation.type === 'settle' ? operation.operations.map((each) => each.type).join(', ') : 'the report';
   return [expectEqual(`await ${operation.session}.${call}([${written.join(', ')}])`, outcomes, what)];
@@ -155,16 +193,6 @@ function control(operation: Extract<ModelOperation, { readonly type: 'control' }
   const args = [source(operation.ids), ...(more === undefined ? [] : [source(more)])].join(', ');
   const outcomes = outcome.type === 'control' ? outcome.outcomes : [];
   return [expectEqual(`await t.tasks.${operation.control}(${args})`, outcomes, operation.control)];
-}
-
-function get(ids: readonly string[], outcome: ModelOutcome): string[] {
-  if (outcome.type !== 'get') return [];
-  return ids.map((id, index) => {
-    const record = outcome.records[index];
-    if (record === undefined) return `t.equal(await t.find(${quote(id)}), undefined, ${quote(`record of ${id}`)});`;
-    const { state, attempt } = record;
-    return `t.equal(pick(await t.record(${quote(id)}), ['state', 'attempt']), ${source({ state, attempt })}, ${quote(`record of ${id}`)});`;
-  });
 }
 
 function expectEqual(call: string, value: unknown, what: string): string {

@@ -78,7 +78,11 @@ export function committedReport(report: ConformanceReport): ConformanceReport {
   return {
     ...rest,
     suite: { spec: report.suite.spec },
-    scenarios: report.scenarios.map(({ ms: _ms, assertions: _assertions, ...scenario }) => scenario),
+    scenarios: report.scenarios.map(({ ms: _ms, assertions: _assertions, reason, ...scenario }) => ({
+      ...scenario,
+      // Why something failed holds ids and times.
+      ...(reason !== undefined && scenario.status !== 'fail' && scenario.status !== 'error' && { reason }),
+    })),
   };
 }
 

@@ -3,6 +3,9 @@ import { usual } from '../context/builders.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { Scenario } from '../scenario.ts';
 
+/** A closed client has no backend to wait for, so this is no budget: only a stalled process could exceed it. */
+const localMs = 3_000;
+
 /** MOD: opening, closing, and refusing what is not claimed. */
 export const modelLifecycle: readonly Scenario[] = [
   {
@@ -66,9 +69,13 @@ export const modelLifecycle: readonly Scenario[] = [
         });
       }
       await t.refuses(() => broker.open(), { code: 'CLOSED', reason: 'closed' }, 'open after close');
-      const [outcome] = await t.soon(holder.session.settle([{ type: 'complete', lease }]), 'a settle after close');
+      const [outcome] = await t.soon(
+        holder.session.settle([{ type: 'complete', lease }]),
+        'a settle after close',
+        localMs,
+      );
       t.ok(outcome === 'stale' || outcome === 'unknown', `a settle after close is ${outcome}, not applied`);
-      await t.soon(holder.session.end(), 'the end of a session after close');
+      await t.soon(holder.session.end(), 'the end of a session after close', localMs);
     },
   },
   {

@@ -8,11 +8,11 @@ import {
   ValidationError,
 } from '@millrace/core';
 import { findTaskError, payloadBytes, throwIfAborted, withDeadline } from '@millrace/core/adapter';
-import { plainArray, textArray } from './array-literal.ts';
 import type { CallOptions, Cell, Database, Statement, Value } from './connection.ts';
 import { DeadlineError, explainFailure } from './errors.ts';
 import { type Notifier, workMessage } from './notify.ts';
 import type { Statements } from './statements.ts';
+import { columnsOf, keyColumnsOf } from './task-columns.ts';
 
 /** A transaction of the caller: a `pg` client in one, a PGlite transaction, or anything with such a `query`. */
 export interface PostgresTransaction {
@@ -205,42 +205,6 @@ class Store {
 function outcomeOf(status: EnqueueOutcome['status'], existingId: string | null): EnqueueOutcome {
   if (status === 'duplicate' || status === 'replaced') return { status, existingId: existingId ?? '' };
   return { status: 'accepted' };
-}
-
-/** $1..$15 of enqueue-fresh.sql and enqueue-checked.sql. */
-function columnsOf(tasks: readonly NewTask[]): Value[] {
-  return [
-    textArray(tasks.map((task) => task.id)),
-    textArray(tasks.map((task) => task.name)),
-    textArray(tasks.map((task) => task.queue)),
-    textArray(tasks.map((task) => task.input)),
-    textArray(tasks.map((task) => headersText(task))),
-    plainArray(tasks.map((task) => task.priority)),
-    plainArray(tasks.map((task) => task.delayMs)),
-    plainArray(tasks.map((task) => task.runAt)),
-    plainArray(tasks.map((task) => task.expiresInMs)),
-    plainArray(tasks.map((task) => task.expiresAt)),
-    plainArray(tasks.map(({ maxAttempts }) => (maxAttempts === Number.POSITIVE_INFINITY ? null : maxAttempts))),
-    plainArray(tasks.map((task) => task.timeoutMs)),
-    textArray(tasks.map((task) => task.group)),
-    textArray(tasks.map((task) => task.owner)),
-    plainArray(tasks.map((task) => task.version)),
-  ];
-}
-
-/** $16..$19 of enqueue-checked.sql. */
-function keyColumnsOf(tasks: readonly NewTask[]): Value[] {
-  return [
-    textArray(tasks.map((task) => task.key)),
-    textArray(tasks.map((task) => (task.key === undefined ? null : (task.keyUntil ?? 'settled')))),
-    plainArray(tasks.map((task) => task.onConflict === 'replace')),
-    plainArray(tasks.map((task) => task.fresh === true)),
-  ];
-}
-
-function headersText(task: NewTask): string | null {
-  for (const _name in task.headers) return JSON.stringify(task.headers);
-  return null;
 }
 
 /** Runs in the caller's transaction. Its driver may give rows as objects or as arrays. */

@@ -1,4 +1,4 @@
-import { type TaskFilter, ValidationError } from '@millrace/core';
+import { isTerminal, type TaskFilter, ValidationError } from '@millrace/core';
 import { checkKnownOptions } from '@millrace/core/adapter';
 import { textArray } from './array-literal.ts';
 import type { Statement, Value } from './connection.ts';
@@ -28,6 +28,9 @@ export function filterQuery(statement: Statement, filter: TaskFilter, cursor?: s
   among('queue', filter.queues);
   among('name', filter.names);
   among('state', filter.states);
+  // Leaves out the table in which none of these states occurs.
+  if (filter.states?.every(isTerminal) === true) conditions.push('ended');
+  else if (filter.states?.some(isTerminal) === false) conditions.push('not ended');
   equal('owner', filter.owner);
   equal('group_name', filter.group);
   equal('key', filter.key);

@@ -12,4 +12,5 @@ export type {
 } from './options.ts';
 export type { PGliteDatabase } from './pglite-connection.ts';
 export { adapter } from './postgres-adapter.ts';
-export { type PostgresBroker, pgliteBroker, postgresBroker } from './postgres-broker.ts';
+export { pgliteBroker, postgresBroker } from './postgres-broker.ts';
+export type { PostgresBroker } from './store-broker.ts';

@@ -77,8 +77,8 @@ async function reclaim(context: MaintenanceContext, budget: MaintenanceBudget): 
     return rows.length;
   });
   if (queues.size > 0) onWork([...queues]);
-  const [row] = await database.query(statements.deleteSessions, [], call);
-  return { done: reclaimed.done, more: reclaimed.more || Number(row?.[0] ?? 0) > 0 };
+  await database.query(statements.deleteSessions, [], call);
+  return reclaimed;
 }
 
 async function repeatFor(budget: MaintenanceBudget, step: (limit: number) => Promise<number>): Promise<Progress> {

@@ -29,6 +29,7 @@ interface Queryable {
 /** The part of a PGlite that is used here. */
 export interface PGliteDatabase extends Queryable {
   readonly waitReady: Promise<void>;
+  readonly dataDir?: string | undefined;
   transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
   listen(channel: string, onMessage: (message: string) => void): Promise<(transaction?: never) => Promise<void>>;
   close(): Promise<void>;
@@ -64,8 +65,8 @@ export class PgliteConnection implements Database {
       await this.#database.waitReady;
       const { rows } = await this.#database.query(this.#settings.serverFacts.text, [], { rowMode: 'array', parsers });
       const { facts } = readServerFacts(rows[0] as Row, this.adapter);
-      const inMemory = this.#settings.database === undefined && this.#settings.folder === undefined;
-      return { ...facts, pooled: false, durability: inMemory ? 'none' : facts.durability };
+      // PGlite runs with fsync off: what is written survives the end of the process, whatever ends it.
+      return { ...facts, pooled: false, durability: this.#isInMemory() ? 'none' : 'node' };
     } catch (error) {
       await this.close();
       throw explainFailure(error, failedCall).error;
@@ -107,6 +108,12 @@ export class PgliteConnection implements Database {
     if (this.#settings.database === undefined) await database?.close().catch(() => {});
     this.#lock?.release();
     this.#lock = undefined;
+  }
+
+  #isInMemory(): boolean {
+    const { database, folder } = this.#settings;
+    if (database === undefined) return folder === undefined;
+    return database.dataDir === undefined || database.dataDir === '' || database.dataDir.startsWith('memory:');
   }
 
   async #openOwn(): Promise<PGliteDatabase> {

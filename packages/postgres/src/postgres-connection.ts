@@ -1,6 +1,6 @@
-import { type Clock, ConfigurationError, UnavailableError } from '@millrace/core';
+import { type Clock, UnavailableError } from '@millrace/core';
 import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
-import type { Client, ClientBase, ClientConfig, CustomTypesConfig, Pool, PoolClient } from 'pg';
+import type { Client, ClientBase, ClientConfig, Pool, PoolClient } from 'pg';
 import type {
   CallOptions,
   Database,
@@ -11,6 +11,7 @@ import type {
   TransactionRunner,
   Value,
 } from './connection.ts';
+import { importDriver, sessionSettings, types } from './driver.ts';
 import { DeadlineError, explainFailure, type FailedCall, type Failure } from './errors.ts';
 import { readServerFacts } from './server-facts.ts';
 import { quoteIdentifier } from './statements.ts';
@@ -28,14 +29,6 @@ export interface PostgresConnectionSettings {
 
 /** Most repetitions of a statement that the server undid by itself. */
 const mostConflicts = 10;
-
-const numberTypes: ReadonlySet<number> = new Set([20, 21, 23, 26, 700, 701]);
-const types: CustomTypesConfig = {
-  getTypeParser: ((oid: number) => {
-    if (numberTypes.has(oid)) return Number;
-    return oid === 16 ? (text: string) => text === 't' : (text: string) => text;
-  }) as CustomTypesConfig['getTypeParser'],
-};
 
 const ignore = (): void => {};
 
@@ -269,31 +262,5 @@ export class PostgresConnection implements Database {
 
   #within<T>(work: Promise<T>, ms: number): Promise<T> {
     return withDeadline(work, ms, () => new DeadlineError('the deadline is over'), this.#settings.clock);
-  }
-}
-
-/**
- * A prepared statement's plan is made once and must stay good when the tables grow a thousandfold: only indexes, no
- * compilation. Locks and statements end on the server as they do here, so that what was given up does not happen later.
- */
-function sessionSettings(operationTimeoutMs: number): string {
-  return [
-    '-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off -c plan_cache_mode=force_generic_plan',
-    `-c statement_timeout=${operationTimeoutMs} -c lock_timeout=${Math.ceil(operationTimeoutMs / 2)}`,
-    `-c idle_in_transaction_session_timeout=${operationTimeoutMs * 2}`,
-  ].join(' ');
-}
-
-async function importDriver(): Promise<typeof import('pg').default> {
-  try {
-    const { default: pg } = await import('pg');
-    return pg;
-  } catch (cause) {
-    throw new ConfigurationError("postgresBroker needs the package 'pg'; run: npm install pg", {
-      op: 'open',
-      adapter: 'postgres',
-      reason: 'missing-package',
-      cause,
-    });
   }
 }

@@ -1,7 +1,7 @@
 import type { Capabilities, QueueStats, QueueStore } from '@millrace/core';
 import { checkName } from '@millrace/core/adapter';
 import { textArray } from './array-literal.ts';
-import type { Cell, Database } from './connection.ts';
+import type { Cell, Database, Statement, Value } from './connection.ts';
 import { isStorable } from './filter.ts';
 import { workMessage } from './notify.ts';
 import type { Statements } from './statements.ts';
@@ -53,9 +53,13 @@ export class PostgresQueueStore implements QueueStore {
     const { database, statements, requireOpen } = this.#owner;
     requireOpen('queues.purge');
     checkName(queue, 'queue');
-    for (let purged = 0; ; ) {
-      const rows = await database.query(statements.purgeQueue, [queue, mostInStatement], { op: 'queues.purge' });
-      const removed = Number(rows[0]?.[0] ?? 0);
+    const count = async (statement: Statement, values: readonly Value[]): Promise<number> => {
+      const rows = await database.query(statement, values, { op: 'queues.purge' });
+      return Number(rows[0]?.[0] ?? 0);
+    };
+    let purged = await count(statements.purgeResting, [queue]);
+    for (;;) {
+      const removed = await count(statements.purgeQueue, [queue, mostInStatement]);
       purged += removed;
       if (removed < mostInStatement) return purged;
     }

@@ -4,7 +4,6 @@ import {
   type ClaimRequest,
   ClosedError,
   type Delivery,
-  isMillraceError,
   type Session,
   type SessionOptions,
   type SettleOp,
@@ -14,11 +13,13 @@ import {
 } from '@millrace/core';
 import { checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
 import { textArray } from './array-literal.ts';
-import { type Claimant, claimTasks, findNextDue, readClaimedRows } from './claim.ts';
+import { type Claimant, findNextDue } from './claim.ts';
 import type { CallOptions, Database } from './connection.ts';
 import type { Notifier } from './notify.ts';
 import type { StoreSettings } from './options.ts';
-import { checkSettle, type HolderContext, reportTasks, settleTasks } from './settle.ts';
+import { SessionClaims, track } from './session-claims.ts';
+import { checkReport, checkSettle, reportTasks, settleTasks } from './settle.ts';
+import type { HolderContext } from './settle-batch.ts';
 import type { Statements } from './statements.ts';
 
 /** What a session needs of the broker it belongs to. */
@@ -34,13 +35,6 @@ export interface SessionOwner {
   readonly onEnd: (session: PostgresSession) => void;
 }
 
-interface Held {
-  readonly fence: number;
-  readonly queue: string;
-  /** The last stop the holder was told of. */
-  told?: StopRequest;
-}
-
 /** Pause before a claim looks again when what is due is being claimed by others. */
 const contendedMs = 5;
 
@@ -53,16 +47,8 @@ export class PostgresSession implements Session {
   readonly #heartbeat: Heartbeat;
   readonly #claimant: Claimant;
   readonly #holder: HolderContext;
-  /** What was given to the holder and is not known to be settled. */
-  readonly #held = new Map<string, Held>();
+  readonly #taken: SessionClaims;
   readonly #claims = new Set<Promise<unknown>>();
-  /** Statements that may be giving us tasks right now. */
-  readonly #sending = new Set<Promise<unknown>>();
-  /** Found again after the answer to a claim was lost; handed out by the next claims. */
-  readonly #recovered: Delivery[] = [];
-  #turn = 0;
-  #answerLost = false;
-  #recovering: Promise<void> | undefined;
   #unknownHeldBeats = 0;
   #ending: Promise<void> | undefined;
 
@@ -78,6 +64,7 @@ export class PostgresSession implements Session {
     });
     this.lost = this.#heartbeat.lost;
     this.#claimant = { database, statements, sessionId: this.id, worker: `${options.instance}@${options.host}` };
+    this.#taken = new SessionClaims(this.#claimant);
     this.#holder = {
       database,
       statements,
@@ -116,7 +103,7 @@ export class PostgresSession implements Session {
       for (let contended = 0; ; ) {
         if (this.lost.aborted) throw this.lost.reason;
         if (this.#ending !== undefined || request.signal?.aborted === true) return [];
-        const deliveries = await track(this.#claims, this.#claimOnce(request, contended));
+        const deliveries = await track(this.#claims, this.#taken.take(request, contended > 0));
         if (this.lost.aborted) throw this.lost.reason;
         // Ending gives back what came in the meantime.
         if (this.#ending !== undefined) return [];
@@ -136,14 +123,15 @@ export class PostgresSession implements Session {
   }
 
   async report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
-    if (this.lost.aborted) return reports.map(() => 'stale');
+    for (const report of reports) checkReport(report);
+    if (this.lost.aborted || this.#ending !== undefined) return reports.map(() => 'stale');
     return reportTasks(this.#holder, reports);
   }
 
   async settle(operations: readonly SettleOp[]): Promise<SettleOutcome[]> {
     for (const operation of operations) checkSettle(operation);
     // A holder that has stopped trusting its session stops writing, even where the server would still let it.
-    if (this.lost.aborted) return operations.map(() => 'stale');
+    if (this.lost.aborted || this.#ending !== undefined) return operations.map(() => 'stale');
     const outcomes = await settleTasks(this.#holder, operations);
     this.#forget(operations, outcomes);
     return outcomes;
@@ -159,54 +147,13 @@ export class PostgresSession implements Session {
     if (this.#ending === undefined) this.#heartbeat.hurry();
   }
 
-  async #claimOnce(request: ClaimRequest, contended: number): Promise<Delivery[]> {
-    if (this.#answerLost) await this.#recover();
-    if (this.#recovered.length > 0) return this.#recovered.splice(0, request.limit);
-    const { queues } = request;
-    // Each claim begins with another queue, so that none starves the others (ORD-09).
-    const turn = this.#turn++ % queues.length;
-    const inTurn = turn === 0 ? queues : [...queues.slice(turn), ...queues.slice(0, turn)];
-    const look = contended > 0 ? Number.POSITIVE_INFINITY : undefined;
-    try {
-      return this.#remember(await track(this.#sending, claimTasks(this.#claimant, request, inTurn, look)));
-    } catch (error) {
-      if (!isMillraceError(error, 'INDETERMINATE')) throw error;
-      // Tasks may be ours now without anybody knowing, and would stay so for as long as this session lives.
-      this.#answerLost = true;
-      await this.#recover();
-      return this.#recovered.splice(0, request.limit);
-    }
-  }
-
-  #recover(): Promise<void> {
-    this.#recovering ??= (async () => {
-      try {
-        // What these bring is not lost; no new ones begin meanwhile.
-        await Promise.allSettled([...this.#sending]);
-        const { database, statements } = this.#owner;
-        const values = [this.id, textArray([...this.#held.keys()])];
-        const rows = await database.query(statements.findStrays, values, { op: 'session.claim', writes: false });
-        this.#recovered.push(...this.#remember(readClaimedRows(rows, this.id, [])));
-        this.#answerLost = false;
-      } finally {
-        this.#recovering = undefined;
-      }
-    })();
-    return this.#recovering;
-  }
-
-  #remember(deliveries: Delivery[]): Delivery[] {
-    for (const { lease, queue } of deliveries) this.#held.set(lease.taskId, { fence: lease.fence, queue });
-    return deliveries;
-  }
-
   #forget(operations: readonly SettleOp[], outcomes: readonly SettleOutcome[]): void {
     const settled: string[] = [];
     const waiting = new Set<string>();
     for (const [index, { type, lease }] of operations.entries()) {
-      const held = this.#held.get(lease.taskId);
+      const held = this.#taken.held.get(lease.taskId);
       if (outcomes[index] === 'unknown' || held?.fence !== lease.fence) continue;
-      this.#held.delete(lease.taskId);
+      this.#taken.held.delete(lease.taskId);
       if (outcomes[index] !== 'applied') continue;
       settled.push(lease.taskId);
       if (type === 'retry' || type === 'release' || type === 'snooze') waiting.add(held.queue);
@@ -235,7 +182,7 @@ export class PostgresSession implements Session {
   }
 
   #tell(taskId: string, fence: number, request: StopRequest): void {
-    const held = this.#held.get(taskId);
+    const held = this.#taken.held.get(taskId);
     if (held?.fence === fence) {
       if (held.told === request) return;
       held.told = request;
@@ -253,10 +200,11 @@ export class PostgresSession implements Session {
    */
   #watchStrays(held: number): void {
     const { database, statements, settings } = this.#owner;
-    this.#unknownHeldBeats = held > this.#held.size && this.#claims.size === 0 ? this.#unknownHeldBeats + 1 : 0;
+    // Once may be a claim whose answer is on its way.
+    this.#unknownHeldBeats = held > this.#taken.held.size ? this.#unknownHeldBeats + 1 : 0;
     if (this.#unknownHeldBeats < 2) return;
     this.#unknownHeldBeats = 0;
-    const values = [this.id, textArray([...this.#held.keys()]), settings.operationTimeoutMs * 2];
+    const values = [this.id, textArray([...this.#taken.held.keys()]), settings.operationTimeoutMs * 2];
     database.query(statements.releaseHeld, values, { op: 'session.beat' }).then(
       (rows) => this.#tellOfWork(new Set(rows.map(([queue]) => String(queue)))),
       // The next beats see the same again.
@@ -281,7 +229,7 @@ export class PostgresSession implements Session {
     } catch {
       // Not reachable: the session runs out by itself, and maintenance takes its tasks back.
     } finally {
-      this.#held.clear();
+      this.#taken.held.clear();
       onEnd(this);
     }
   }
@@ -295,13 +243,4 @@ export class PostgresSession implements Session {
       reason: 'closed',
     });
   }
-}
-
-function track<T>(running: Set<Promise<unknown>>, work: Promise<T>): Promise<T> {
-  running.add(work);
-  const untrack = (): void => {
-    running.delete(work);
-  };
-  work.then(untrack, untrack);
-  return work;
 }

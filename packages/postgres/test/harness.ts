@@ -1,16 +1,17 @@
 import type { BrokerHarness, Target } from '@millrace/conformance';
 import pg from 'pg';
-import { type PostgresTransaction, postgresBroker } from '../src/index.ts';
+import { type PostgresBroker, type PostgresTransaction, postgresBroker, type StoreOptions } from '../src/index.ts';
 
 /** The server the test run started, or the one the environment names. */
 export const serverUrl: string = process.env.MILLRACE_TEST_POSTGRES_URL ?? '';
 
 /** A schema per namespace. */
-export function brokerAt({ url, namespace, clock }: Target): ReturnType<typeof postgresBroker> {
+export function brokerAt({ url, namespace, clock }: Target, options: StoreOptions = {}): PostgresBroker {
   return postgresBroker({
     client: { connectionString: url, application_name: applicationOf(namespace) },
     schema: namespace,
     clock,
+    ...options,
   });
 }
 
@@ -74,7 +75,7 @@ export const harness: BrokerHarness = {
   name: 'postgres',
   url: serverUrl,
   workerModule: new URL('worker.ts', import.meta.url),
-  connect: brokerAt,
+  connect: (target) => brokerAt(target),
   drop: ({ namespace }) =>
     withClient(serverUrl, async (client) => {
       await client.query(`drop schema if exists "${namespace}" cascade`);

@@ -1,5 +1,5 @@
-import type { BrokerHarness } from '@millrace/conformance';
 import { PGlite, type Transaction } from '@electric-sql/pglite';
+import type { BrokerHarness } from '@millrace/conformance';
 import { type PostgresTransaction, pgliteBroker } from '../src/index.ts';
 import { travelScript, withSavepoint } from './harness.ts';
 
@@ -25,7 +25,9 @@ export const harness: BrokerHarness = {
     },
     dump: async ({ namespace }) => (await opened.query(`select * from "${namespace}".record order by id`)).rows,
     resources: async ({ namespace }) => {
-      const { rows } = await opened.query<{ count: number }>(`select count(*)::integer as count from "${namespace}".session`);
+      const { rows } = await opened.query<{ count: number }>(
+        `select count(*)::integer as count from "${namespace}".session`,
+      );
       return { sessions: rows[0]?.count ?? 0 };
     },
   },

@@ -1,4 +1,4 @@
 import { runConformanceWorker } from '@millrace/conformance';
 import { brokerAt } from './harness.ts';
 
-await runConformanceWorker(brokerAt);
+await runConformanceWorker((target) => brokerAt(target));

@@ -93,6 +93,8 @@ function addLoss(
 }
 
 function checkMaximum(task: TaskHistory, context: CheckContext): void {
+  // New content may allow fewer attempts than the old one had used up; the contract does not say what then.
+  if (task.replacements.length > 0) return;
   for (const claim of task.claims) {
     const { maxAttempts } = claim.answer?.args ?? {};
     if (maxAttempts === undefined || claim.attempt === 0) continue;
@@ -112,7 +114,6 @@ function checkLossOfLife(task: TaskHistory, context: CheckContext): void {
     return;
   // A holder may also settle with this kind; then the core has decided.
   if (task.settles.some((settle) => settle.op === 'fail' && mayHaveTaken(settle))) return;
-  if (task.replacements.length > 0) return;
   context.saw('H09');
   const { maxAttempts } = enqueue.args;
   const attempt = final.attempt ?? 0;

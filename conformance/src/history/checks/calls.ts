@@ -40,9 +40,9 @@ function checkCode(call: Operation, code: string, context: CheckContext): void {
 
 function checkDeadline(call: Operation, deadlineMs: number, context: CheckContext): void {
   const allowed = (deadlineMs + (call.args.waitMs ?? 0)) * 1_000;
-  const returned = Number.isFinite(call.return);
+  const returned = call.answer !== undefined;
   // What a killed process never heard is no hang.
-  const until = returned ? call.return : (context.timeline.lastSeen.get(call.pid) ?? call.invoke);
+  const until = call.answer?.t ?? context.timeline.lastSeen.get(call.pid) ?? call.invoke;
   if (until - call.invoke <= allowed) return;
   const ms = Math.round((until - call.invoke) / 1_000);
   context.fail('H30', undefined, [

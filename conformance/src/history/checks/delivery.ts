@@ -1,7 +1,14 @@
 import type { CheckContext } from '../check-context.ts';
 import type { HistoryEvent } from '../event.ts';
 import { mayHaveTaken, type Operation } from '../operation.ts';
-import { acceptanceOf, acceptedEnqueue, mayBeGone, mayFallBetween, mayHaveEnded } from '../task-facts.ts';
+import {
+  acceptanceOf,
+  acceptedEnqueue,
+  likelyEnqueue,
+  mayBeGone,
+  mayFallBetween,
+  mayHaveEnded,
+} from '../task-facts.ts';
 import type { TaskHistory } from '../task-history.ts';
 
 /** H01, H02, H03, H12: what was accepted is delivered as it was, what was settled stays settled, and nothing else comes. */
@@ -47,7 +54,7 @@ function checkLoss(task: TaskHistory, context: CheckContext): void {
 
 /** Whether the drain may have passed it over for a good reason. */
 function mayBeWaiting(task: TaskHistory, context: CheckContext, drainedAt: number): boolean {
-  const [first] = task.enqueues;
+  const first = acceptedEnqueue(task);
   const mayPause = (operation: Operation): boolean =>
     (operation.op === 'pause' || operation.op === 'queuePause' || operation.op === 'settlePause') &&
     mayHaveTaken(operation);
@@ -61,12 +68,12 @@ function mayBeWaiting(task: TaskHistory, context: CheckContext, drainedAt: numbe
   if (!settled) return true;
   return [...task.enqueues, ...task.replacements, ...task.settles, ...task.controls].some((operation) => {
     const { delayMs } = operation.args;
-    return delayMs !== undefined && mayHaveTaken(operation) && returned(operation) + delayMs * 1_000 >= drainedAt;
+    return (
+      delayMs !== undefined &&
+      mayHaveTaken(operation) &&
+      (operation.answer?.t ?? operation.invoke) + delayMs * 1_000 >= drainedAt
+    );
   });
-}
-
-function returned(operation: Operation): number {
-  return Number.isFinite(operation.return) ? operation.return : operation.invoke;
 }
 
 function checkPhantom(task: TaskHistory, context: CheckContext): void {
@@ -129,11 +136,11 @@ function contradiction(
 }
 
 function checkContent(task: TaskHistory, context: CheckContext): void {
-  const [first] = task.enqueues;
+  const first = likelyEnqueue(task);
   if (first?.hash === undefined || task.claims.length === 0) return;
   // Content that a later call may have put in its place is legal from that call on.
-  const changes = [...task.enqueues.slice(1), ...task.replacements, ...task.controls].filter(
-    (change) => change.hash !== undefined && mayHaveTaken(change),
+  const changes = [...task.enqueues, ...task.replacements, ...task.controls].filter(
+    (change) => change !== first && change.hash !== undefined && mayHaveTaken(change),
   );
   const contents = changes.length === 0 ? [first] : [first, ...task.replacements];
   for (const claim of task.claims) {

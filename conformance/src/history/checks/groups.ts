@@ -8,6 +8,7 @@ export function checkGroups(context: CheckContext): void {
   if (!context.options.capabilities.groups) return;
   const groups = new Map<string, { readonly task: TaskHistory; readonly enqueue: Operation }[]>();
   for (const task of context.timeline.tasks) {
+    if (task.unclear) continue;
     const enqueue = acceptedEnqueue(task);
     const group = enqueue?.args.group;
     if (enqueue === undefined || group === undefined || task.controls.length > 0) continue;

@@ -15,6 +15,7 @@ export function checkLiveness(context: CheckContext): void {
 function checkForgotten(context: CheckContext, bound: number): void {
   const longClaims = context.timeline.emptyClaims.filter((claim) => claim.return - claim.invoke > bound);
   for (const task of context.timeline.tasks) {
+    if (task.unclear) continue;
     const enqueue = acceptedEnqueue(task);
     if (enqueue === undefined || enqueue.args.tx !== undefined) continue;
     context.saw('H11');

@@ -35,6 +35,7 @@ export function checkOrder(context: CheckContext): void {
 function placedByLine(context: CheckContext): Map<string, Placed[]> {
   const lines = new Map<string, Placed[]>();
   for (const task of context.timeline.tasks) {
+    if (task.unclear) continue;
     const enqueue = acceptedEnqueue(task);
     if (enqueue === undefined || task.controls.length > 0 || task.replacements.length > 0) continue;
     const { args } = enqueue;

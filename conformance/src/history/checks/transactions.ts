@@ -1,5 +1,6 @@
 import type { CheckContext } from '../check-context.ts';
 import { mayHaveTaken } from '../operation.ts';
+import { likelyEnqueue } from '../task-facts.ts';
 import type { TaskHistory } from '../task-history.ts';
 
 /** H22 and H29: what belongs to a transaction happens with it, wholly, once. */
@@ -9,7 +10,7 @@ export function checkTransactions(task: TaskHistory, context: CheckContext): voi
 }
 
 function checkCommit(task: TaskHistory, context: CheckContext): void {
-  const [enqueue] = task.enqueues;
+  const enqueue = likelyEnqueue(task);
   const { tx } = enqueue?.args ?? {};
   if (enqueue === undefined || tx === undefined || task.enqueues.length > 1) return;
   const end = context.timeline.transactions.get(tx);

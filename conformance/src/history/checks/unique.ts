@@ -1,6 +1,6 @@
 import type { CheckContext } from '../check-context.ts';
 import { mayHaveTaken, type Operation, took } from '../operation.ts';
-import { isEnding } from '../task-facts.ts';
+import { acceptedEnqueue, isEnding } from '../task-facts.ts';
 import type { TaskHistory } from '../task-history.ts';
 
 /** The per-task part of H15, and H21: an id is accepted once. */
@@ -33,6 +33,7 @@ export function checkKeys(context: CheckContext): void {
   for (const task of context.timeline.tasks) {
     if (!task.enqueues.some((enqueue) => enqueue.key !== undefined)) continue;
     tasks.set(task.id, task);
+    if (task.unclear) continue;
     for (const enqueue of task.enqueues) {
       if (enqueue.outcome === 'duplicate') refused.push({ task, enqueue });
       if (enqueue.outcome !== 'accepted' || enqueue.key === undefined || enqueue.args.tx !== undefined) continue;
@@ -77,6 +78,7 @@ function checkRefusal(
   if (existingId === undefined || existingId === task.id) return;
   context.saw('H15');
   const existing = tasks.get(existingId);
+  if (existing?.unclear === true) return;
   const owner = existing?.enqueues.find(
     (each) =>
       each.key === enqueue.key && each.queue === enqueue.queue && each.invoke < enqueue.return && mayHaveTaken(each),
@@ -89,29 +91,29 @@ function checkRefusal(
   }
 }
 
+/** How long the task holds its key. An id may have been refused with other content before it was accepted. */
 function keyUntil(task: TaskHistory): string {
-  const until = task.enqueues.find((enqueue) => enqueue.args.keyUntil !== undefined)?.args.keyUntil;
-  return until ?? 'settled';
+  return acceptedEnqueue(task)?.args.keyUntil ?? 'settled';
 }
 
 function mayLetGoAt(task: TaskHistory, context: CheckContext): number {
-  const invoked = (operations: readonly Operation[]): number[] => operations.map((operation) => operation.invoke);
-  const [enqueue] = task.enqueues;
+  const enqueue = acceptedEnqueue(task);
   if (enqueue === undefined) return Number.NEGATIVE_INFINITY;
+  // A call may have begun before the task was there, and met it.
+  const invoked = (operations: readonly Operation[]): number[] =>
+    operations
+      .filter((operation) => operation.return >= enqueue.invoke && mayHaveTaken(operation))
+      .map((operation) => Math.max(operation.invoke, enqueue.invoke));
   const { hiddenClaims, queueControls } = context.timeline;
   const times = [
-    ...invoked(task.settles.filter((settle) => mayHaveTaken(settle))),
-    ...invoked(task.controls.filter((control) => ['cancel', 'remove'].includes(control.op) && mayHaveTaken(control))),
-    ...invoked(
-      queueControls.filter(
-        (control) => control.op === 'queuePurge' && control.queue === enqueue.queue && mayHaveTaken(control),
-      ),
-    ),
+    ...invoked(task.settles),
+    ...invoked(task.controls.filter(({ op }) => op === 'cancel' || op === 'remove')),
+    ...invoked(queueControls.filter(({ op, queue }) => op === 'queuePurge' && queue === enqueue.queue)),
     // Replaced content has its own rule for the key.
     ...invoked(task.replacements),
-  ].filter((time) => time >= enqueue.invoke);
+  ];
   if (keyUntil(task) === 'started') {
-    times.push(...invoked(task.claims), ...hiddenClaims.map((claim) => Math.max(claim.invoke, enqueue.invoke)));
+    times.push(...invoked(task.claims), ...invoked(hiddenClaims));
   }
   const { expiresInMs } = enqueue.args;
   if (expiresInMs !== undefined) times.push(enqueue.invoke + expiresInMs * 1_000);
@@ -124,7 +126,7 @@ function mayLetGoAt(task: TaskHistory, context: CheckContext): number {
 
 function hasLetGoAt(task: TaskHistory): number {
   // A rerun takes the key again, and a replacement may change how long it is held.
-  if (task.replacements.length > 0) return Number.POSITIVE_INFINITY;
+  if (task.replacements.length > 0 || acceptedEnqueue(task) === undefined) return Number.POSITIVE_INFINITY;
   if (task.controls.some((control) => control.op === 'rerun' && mayHaveTaken(control))) return Number.POSITIVE_INFINITY;
   const times = [
     ...task.settles.filter((settle) => isEnding(settle) && settle.outcome === 'applied').map((settle) => settle.return),

@@ -104,6 +104,12 @@ function replace(owner: ModelTask, task: NewTask, occasion: Occasion): ModelTask
 }
 
 function dueOf(task: NewTask, { now, step }: Occasion): Due {
+  // An instant that has passed means now; which of the two is kept is the broker's affair.
+  if (task.runAt !== undefined) {
+    const { runAt } = task;
+    const isPast = runAt <= now.from;
+    return { from: runAt, to: isPast ? now.to : runAt, step: undefined, delayMs: 0 };
+  }
   return { ...later(now, task.delayMs), step, delayMs: task.delayMs };
 }
 

@@ -117,6 +117,18 @@ describe('startHeartbeat', () => {
     expect(beats).toEqual([0, 1_000, 11_000]);
   });
 
+  it('lets many claims listen for its loss, without a warning of Node', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    const { heartbeat } = start(() => 'alive');
+    for (let index = 0; index < 30; index++) heartbeat.lost.addEventListener('abort', () => {});
+    await turns();
+    process.off('warning', note);
+    heartbeat.stop();
+    expect(warnings).toEqual([]);
+  });
+
   it('can be told of the loss by others, once', async () => {
     const { clock, heartbeat } = start(() => 'alive');
     heartbeat.declareLost('a settle said so');

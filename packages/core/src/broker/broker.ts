@@ -96,7 +96,10 @@ export interface Broker<Tx = never> {
   readonly tasks?: TaskStore;
   readonly schedules?: ScheduleStore;
   health(): Promise<BrokerHealth>;
-  /** Ends sessions and connections it made. Safe to repeat and during `open`. Afterwards every call is a `ClosedError`. */
+  /**
+   * Ends sessions and connections it made. Safe to repeat and during `open`. Afterwards calls are a
+   * `ClosedError`, except `health`, which says `down`.
+   */
   close(): Promise<void>;
 }
 

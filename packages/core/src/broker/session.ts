@@ -109,9 +109,12 @@ export interface Session {
    * @throws LeaseLostError UnavailableError IndeterminateError ClosedError ValidationError
    */
   claim(request: ClaimRequest): Promise<Delivery[]>;
-  /** Outcomes in the order given. Never throws for stale leases. */
+  /** Outcomes in the order given. Never throws for stale leases; after the session's end everything is `stale`. */
   report(reports: readonly TaskReport[]): Promise<SettleOutcome[]>;
-  /** Outcomes in the order given. Never throws for stale leases or lost connections. */
+  /**
+   * Outcomes in the order given. Never throws for stale leases or lost connections; after the session's end, or its
+   * broker's, everything is `stale`.
+   */
   settle(operations: readonly SettleOp[]): Promise<SettleOutcome[]>;
   /** Gives back what is still held, uncharged, and ends the presence. Safe to repeat. */
   end(): Promise<void>;

@@ -177,6 +177,7 @@ describe('a worker', () => {
     const started = worker(limited);
     await started.start();
     await until(() => broker.session.claims.length === 30);
+    await turns();
     await started.stop();
     process.off('warning', note);
     expect(warnings).toEqual([]);
@@ -226,17 +227,20 @@ describe('a stop that a user asks for', () => {
       const gated = gate();
       const started = worker([gated.handler], { concurrency: 1, prefetch: 2 });
       const [one, two, three] = [delivery(), delivery(), delivery()];
-      broker.push(one, two, three);
+      broker.push(one, two, three, delivery());
       await started.start();
-      await until(() => gated.runs.length === 1 && broker.work.length === 0);
+      await until(() => gated.runs.length === 1 && broker.work.length === 1);
       signal(two, request);
-      await until(() => settles().length === 1);
+      // Its place in the line is free for the next one.
+      await until(() => settles().length === 1 && broker.work.length === 0);
       expect(broker.session.settled).toEqual([{ type: request === 'pause' ? 'pause' : 'cancel', lease: two.lease }]);
       gated.runs[0]?.finish();
       await until(() => gated.runs.length === 2);
       expect(gated.runs[1]?.context.id).toBe(three.lease.taskId);
       gated.runs[1]?.finish();
-      await until(() => settles().length === 3);
+      await until(() => gated.runs.length === 3);
+      gated.runs[2]?.finish();
+      await until(() => settles().length === 4);
       await started.stop();
     },
   );

@@ -182,11 +182,7 @@ export class Runner {
     const { reports, settles } = this.#options;
     this.#leave(run);
     run.settledAs = operation.type;
-    if (reports.has(run.id, run.fence)) {
-      void reports.flush().then(() => settles.add(run.session, operation));
-    } else {
-      settles.add(run.session, operation);
-    }
+    settles.add(run.session, operation, reports.has(run.id, run.fence) ? reports.flush() : undefined);
     this.#options.onEnded(run);
   }
 

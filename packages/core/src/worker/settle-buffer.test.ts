@@ -143,6 +143,28 @@ describe('SettleBuffer', () => {
     expect(outcomes()).toEqual(['unknown', 'unknown']);
   });
 
+  it('holds back what has to follow something else, and counts it meanwhile', async () => {
+    const { session, buffer, outcomes } = setUp();
+    const [held, free] = completes(2) as [SettleOp, SettleOp];
+    let pass = (): void => {};
+    const report = new Promise<void>((resolve) => {
+      pass = resolve;
+    });
+    buffer.add(session, held, report);
+    buffer.add(session, free);
+    await turns();
+    expect([session.settled, buffer.pending]).toEqual([[free], 1]);
+    let drained = false;
+    void buffer.drain().then(() => {
+      drained = true;
+    });
+    await turns();
+    expect(drained).toBe(false);
+    pass();
+    await turns();
+    expect([session.settled, drained, outcomes()]).toEqual([[free, held], true, ['applied', 'applied']]);
+  });
+
   it('goes on while what it tells adds more', async () => {
     const clock = new ManualClock();
     const session = new ScriptedSession();

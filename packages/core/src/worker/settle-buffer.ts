@@ -38,14 +38,20 @@ export class SettleBuffer {
     return this.#pending;
   }
 
-  add(session: Session, operation: SettleOp): void {
+  /** @param after what has to be over first: a report of the run, which the settle must not overtake. */
+  add(session: Session, operation: SettleOp, after?: Promise<unknown>): void {
+    this.#pending++;
+    if (after === undefined) this.#enqueue(session, operation);
+    else void after.then(() => this.#enqueue(session, operation));
+  }
+
+  #enqueue(session: Session, operation: SettleOp): void {
     let queue = this.#queues.get(session);
     if (queue === undefined) {
       queue = { session, waiting: [], inFlight: 0, scheduled: false };
       this.#queues.set(session, queue);
     }
     queue.waiting.push(operation);
-    this.#pending++;
     this.#schedule(queue);
   }
 

@@ -6,13 +6,13 @@
 with counted as (
   select
     queue,
-    count(*) filter (where state = 'pending' and run_at <= millrace.now_ms()) as pending,
-    count(*) filter (where state = 'pending' and run_at > millrace.now_ms()) as scheduled,
+    count(*) filter (where state = 'pending' and run_at <= (select millrace.now_ms())) as pending,
+    count(*) filter (where state = 'pending' and run_at > (select millrace.now_ms())) as scheduled,
     count(*) filter (where state = 'retrying') as retrying,
     count(*) filter (where state = 'running') as running,
     count(*) filter (where state = 'paused') as paused_tasks,
     millrace.now_ms() - min(run_at) filter (
-      where state in ('pending', 'retrying') and run_at <= millrace.now_ms()
+      where state in ('pending', 'retrying') and run_at <= (select millrace.now_ms())
     ) as oldest
   from millrace.task
   where $1::text[] is null or queue = any ($1::text[])

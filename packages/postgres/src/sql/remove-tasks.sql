@@ -33,7 +33,7 @@ select
     ) as o
   ) as outcomes,
   (
-    select pg_notify($2, case when length(note.text) < 7900 then note.text else 's' end)::text
-    from (select 's' || json_agg(distinct session_id)::text as text from asked) as note
+    select pg_notify($2, case when length(note.text) < 7900 then note.text else 'stop:-:' end)::text
+    from (select 'stop:-:' || json_agg(distinct session_id)::text as text from asked) as note
     where note.text is not null
   ) as notified

@@ -51,8 +51,8 @@ select
     ) as o
   ) as outcomes,
   (
-    select pg_notify($2, case when length(note.text) < 7900 then note.text else 's' end)::text
-    from (select 's' || json_agg(distinct session_id)::text as text from asked) as note
+    select pg_notify($2, case when length(note.text) < 7900 then note.text else 'stop:-:' end)::text
+    from (select 'stop:-:' || json_agg(distinct session_id)::text as text from asked) as note
     where note.text is not null
   ) as notified`;
 
@@ -214,18 +214,14 @@ export const deleteSession: string = `delete from millrace.session s
 where s.id = $1 and s.closed
   and not exists (select 1 from millrace.task where session_id = s.id and state = 'running')`;
 
-export const deleteSessions: string = `with ended as materialized (
-  select
-    s.id,
-    (select true from millrace.task where session_id = s.id and state = 'running' limit 1) is not null as holds
-  from millrace.session s
-  where s.closed
+export const deleteSessions: string = `delete from millrace.session
+where id = any (array(
+  select s.id from millrace.session s
+  where
+    s.closed
+    and (select true from millrace.task where session_id = s.id and state = 'running' limit 1) is null
   for update skip locked
-),
-gone as (
-  delete from millrace.session where id = any (array(select id from ended where not holds))
-)
-select count(*)::integer as holding from ended where holds`;
+))`;
 
 export const endSession: string = `update millrace.session set closed = true, expires_at = least(expires_at, millrace.now_ms())
 where id = (select id from millrace.session where id = $1 for update)`;
@@ -513,8 +509,8 @@ select
     ) as o
   ) as outcomes,
   (
-    select pg_notify($2, case when length(note.text) < 7900 then note.text else 's' end)::text
-    from (select 's' || json_agg(distinct session_id)::text as text from asked) as note
+    select pg_notify($2, case when length(note.text) < 7900 then note.text else 'stop:-:' end)::text
+    from (select 'stop:-:' || json_agg(distinct session_id)::text as text from asked) as note
     where note.text is not null
   ) as notified`;
 
@@ -547,8 +543,17 @@ select count(*)::integer as pruned from gone`;
 export const purgeQueue: string = `with gone as (
   delete from millrace.task
   where ctid = any (array(
-    select ctid from millrace.task where queue = $1 and state <> 'running' limit $2::integer for update
+    select ctid from millrace.task
+    where queue = $1 and state in ('pending', 'retrying')
+    limit $2::integer
+    for update skip locked
   ))
+  returning 1
+)
+select count(*)::integer as purged from gone`;
+
+export const purgeResting: string = `with gone as (
+  delete from millrace.task where queue = $1 and state = 'paused'
   returning 1
 )
 select count(*)::integer as purged from gone`;
@@ -556,13 +561,13 @@ select count(*)::integer as purged from gone`;
 export const queueStats: string = `with counted as (
   select
     queue,
-    count(*) filter (where state = 'pending' and run_at <= millrace.now_ms()) as pending,
-    count(*) filter (where state = 'pending' and run_at > millrace.now_ms()) as scheduled,
+    count(*) filter (where state = 'pending' and run_at <= (select millrace.now_ms())) as pending,
+    count(*) filter (where state = 'pending' and run_at > (select millrace.now_ms())) as scheduled,
     count(*) filter (where state = 'retrying') as retrying,
     count(*) filter (where state = 'running') as running,
     count(*) filter (where state = 'paused') as paused_tasks,
     millrace.now_ms() - min(run_at) filter (
-      where state in ('pending', 'retrying') and run_at <= millrace.now_ms()
+      where state in ('pending', 'retrying') and run_at <= (select millrace.now_ms())
     ) as oldest
   from millrace.task
   where $1::text[] is null or queue = any ($1::text[])
@@ -731,8 +736,8 @@ select
     ) as o
   ) as outcomes,
   (
-    select pg_notify($2, case when length(note.text) < 7900 then note.text else 's' end)::text
-    from (select 's' || json_agg(distinct session_id)::text as text from asked) as note
+    select pg_notify($2, case when length(note.text) < 7900 then note.text else 'stop:-:' end)::text
+    from (select 'stop:-:' || json_agg(distinct session_id)::text as text from asked) as note
     where note.text is not null
   ) as notified`;
 
@@ -968,11 +973,11 @@ export const migrations: readonly { readonly version: number; readonly name: str
 
 create function millrace.now_ms() returns bigint
   language sql stable parallel safe
-  as $$ select floor(date_part('epoch', statement_timestamp()) * 1000)::bigint $$;
+  as $millrace$ select floor(date_part('epoch', statement_timestamp()) * 1000)::bigint $millrace$;
 
 create function millrace.at(ms bigint) returns timestamptz
   language sql immutable parallel safe
-  as $$ select to_timestamp(ms / 1000.0) $$;
+  as $millrace$ select to_timestamp(ms / 1000.0) $millrace$;
 
 create table millrace.task (
   -- Order of storing; breaks ties of equal due times.
@@ -1093,37 +1098,39 @@ create table millrace.queue (
 -- Adds to a bounded list, of which the oldest entries are dropped first.
 create function millrace.keep_last(list text[], items text[], most integer) returns text[]
   language sql immutable parallel safe
-  as $$ select (list || items)[greatest(1, coalesce(cardinality(list || items), 0) - most + 1):] $$;
+  as $millrace$ select (list || items)[greatest(1, coalesce(cardinality(list || items), 0) - most + 1):] $millrace$;
 
 -- A failure as clients send it (a JSON object as text), with what the broker adds.
 create function millrace.error_entry(failure text, attempt integer, at bigint) returns text
   language sql immutable parallel safe
-  as $$ select '{"attempt":' || attempt || ',"at":' || at || ',' || substr(failure, 2) $$;
+  as $millrace$ select '{"attempt":' || attempt || ',"at":' || at || ',' || substr(failure, 2) $millrace$;
 
 -- Takes back freshly inserted tasks whose ids turn out to be finished. Volatile, so it looks with a snapshot of its
 -- own, taken after the insert: a task that moved from \`task\` to \`finished\` during the statement is seen (DUP-01).
 create function millrace.withdraw_finished(ids text[]) returns setof text
   language sql volatile
-  as $$
+  as $millrace$
     delete from millrace.task t using millrace.finished f
     where f.id = t.id and t.id = any (ids) and t.state = 'pending' and t.fence = 0
     returning t.id
-  $$;
+  $millrace$;
 
--- Every task, wherever it is, as it is read. For people too.
+-- Every task, wherever it is, as it is read. For people too. \`ended\` is constant in each half, so that a condition on it
+-- leaves the other half out; the time is asked for once, not for every row.
 create view millrace.record as
   select
     id, name, queue,
-    case when state = 'pending' and run_at > millrace.now_ms() then 'scheduled' else state end as state,
+    case when state = 'pending' and run_at > (select millrace.now_ms()) then 'scheduled' else state end as state,
     input, headers, priority, attempt, max_attempts, fence, run_at, expires_at, timeout_ms, key, group_name, owner,
     checkpoint, progress, null::text as output, array_to_json(errors)::text as errors, array_to_json(log)::text as log,
-    created_at, started_at, null::bigint as finished_at, worker, version, null::text as failure, requested
+    created_at, started_at, null::bigint as finished_at, worker, version, null::text as failure, requested,
+    false as ended
   from millrace.task
   union all
   select
     id, name, queue, state,
     input, headers, priority, attempt, max_attempts, fence, run_at, expires_at, timeout_ms, key, group_name, owner,
     checkpoint, progress, output, array_to_json(errors)::text, array_to_json(log)::text,
-    created_at, started_at, finished_at, worker, version, failure, null
+    created_at, started_at, finished_at, worker, version, failure, null, true
   from millrace.finished;` },
 ];

@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+const example = fileURLToPath(new URL('..', import.meta.url));
+// `--import tsx` would look for it from the working directory.
+const tsx = pathToFileURL(createRequire(path.join(example, '../../package.json')).resolve('tsx')).href;
+
+export interface DigestOptions {
+  /** `MILLRACE_URL`; `undefined` leaves it unset. */
+  readonly url: string | undefined;
+  /** Arguments; usually the folder. */
+  readonly args: readonly string[];
+  readonly pauseMs?: number;
+  /** Where the user stands. */
+  readonly cwd?: string;
+}
+
+export interface DigestResult {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The example, run as users run it: in a process of its own. */
+export class DigestProcess {
+  readonly child: ChildProcess;
+  readonly ended: Promise<DigestResult>;
+  stdout = '';
+  stderr = '';
+
+  constructor({ url, args, pauseMs = 0, cwd = example }: DigestOptions) {
+    const { MILLRACE_URL: _url, INIT_CWD: _directory, ...environment } = process.env;
+    this.child = spawn(process.execPath, ['--import', tsx, path.join(example, 'src/main.ts'), ...args], {
+      cwd,
+      env: { ...environment, ...(url === undefined ? {} : { MILLRACE_URL: url }), DIGEST_PAUSE_MS: String(pauseMs) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.ended = once(this.child, 'close').then(([code, signal]: [number | null, NodeJS.Signals | null]) => ({
+      code,
+      signal,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
+    onTestFinished(async () => {
+      this.child.kill('SIGKILL');
+      await this.ended;
+    });
+  }
+
+  /** Resolves when the output has matched; rejects when the process ends without. */
+  async until(pattern: RegExp): Promise<void> {
+    const gone = this.ended.then(({ stdout, stderr }) => {
+      if (!pattern.test(stdout)) throw new Error(`the process ended without ${pattern}:\n${stdout}\n${stderr}`);
+    });
+    while (!pattern.test(this.stdout)) {
+      await Promise.race([once(this.child.stdout as NodeJS.ReadableStream, 'data'), gone]);
+    }
+  }
+}
+
+/** Runs the example to its end. */
+export function runDigest(options: DigestOptions): Promise<DigestResult> {
+  return new DigestProcess(options).ended;
+}

@@ -1,0 +1,149 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { hostname, tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { PGlite } from '@electric-sql/pglite';
+import { expect, onTestFinished, test } from 'vitest';
+import { adapter, pgliteBroker } from '../src/index.ts';
+import { lockFolder } from '../src/pglite-lock.ts';
+import { bootIdentity, startOf } from '../src/process-identity.ts';
+import { claimOf, newTask } from './builders.ts';
+import { openSession, rejectionOf, watchUnhandled } from './support.ts';
+
+watchUnhandled();
+
+function newFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-pglite-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+const owners = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith('owner-'));
+
+/** A process that opens the folder, enqueues a task and stays. Resolves when it has done so. */
+async function startHolder(folder: string): Promise<ChildProcess> {
+  const script = new URL('pglite-holder.ts', import.meta.url);
+  const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  const child = fork(script, [folder], {
+    execArgv: [`--import=${typescript}`],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await new Promise<void>((resolve, reject) => {
+    child.once('message', () => resolve());
+    child.once('exit', (code) => reject(new Error(`the holder ended with ${code}`)));
+  });
+  return child;
+}
+
+test('tasks survive the broker, and the process', async () => {
+  const folder = newFolder();
+  const first = pgliteBroker({ folder });
+  expect((await first.open()).durability).toBe('node');
+  await first.enqueue([newTask({ id: 'kept' })]);
+  await first.close();
+  expect(owners(folder)).toEqual([]);
+  const second = adapter.connect(`pglite:${folder}`);
+  onTestFinished(() => second.close());
+  await second.open();
+  const [delivery] = await (await openSession(second as typeof first)).claim(claimOf());
+  expect(delivery?.lease.taskId).toBe('kept');
+});
+
+test('a second process is refused at once, by name; after kill -9 the next one takes over and nothing is lost', async () => {
+  const folder = newFolder();
+  const holder = await startHolder(folder);
+  const started = Date.now();
+  const error = await rejectionOf(pgliteBroker({ folder }).open());
+  expect(error).toMatchObject({ code: 'CONFIGURATION', reason: 'folder-in-use' });
+  expect((error as Error).message).toContain(`process ${holder.pid}`);
+  expect(Date.now() - started).toBeLessThan(5_000);
+
+  const gone = new Promise((resolve) => holder.once('exit', resolve));
+  holder.kill('SIGKILL');
+  await gone;
+  const broker = pgliteBroker({ folder });
+  onTestFinished(() => broker.close());
+  await broker.open();
+  expect((await broker.tasks.get(['from-the-holder']))[0]?.state).toBe('pending');
+});
+
+test('a second broker in this process is refused as well', async () => {
+  const folder = newFolder();
+  const lock = await lockFolder(folder);
+  expect(await rejectionOf(lockFolder(folder))).toMatchObject({ reason: 'folder-in-use' });
+  lock.release();
+  (await lockFolder(folder)).release();
+});
+
+const self = { pid: process.pid, host: hostname(), boot: bootIdentity(), start: startOf(process.pid) ?? '' };
+
+test.each([
+  ['of a process that is gone', { ...self, pid: 2 ** 22 + 1 }],
+  ['of an earlier process with an id in use now', { ...self, start: 'another' }],
+  ['of before the machine was started', { ...self, boot: 'another' }],
+])('what is left %s is taken over', async (_, owner) => {
+  const folder = newFolder();
+  writeFileSync(path.join(folder, 'owner-7.json'), JSON.stringify(owner));
+  const lock = await lockFolder(folder);
+  expect(owners(folder)).toEqual(['owner-8.json']);
+  lock.release();
+  expect(owners(folder)).toEqual([]);
+});
+
+test('an owner on another machine is believed', async () => {
+  const folder = newFolder();
+  writeFileSync(path.join(folder, 'owner-1.json'), JSON.stringify({ ...self, host: 'elsewhere', pid: 4_000_000 }));
+  const error = await rejectionOf(lockFolder(folder));
+  expect((error as Error).message).toContain('process 4000000 on elsewhere');
+});
+
+test('of many that take over at once, at most one gets it, and afterwards it is free', async () => {
+  const folder = newFolder();
+  for (let round = 0; round < 10; round++) {
+    writeFileSync(path.join(folder, `owner-${round + 1}.json`), JSON.stringify({ ...self, boot: 'another' }));
+    const results = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)));
+    const locks = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    expect(locks.length).toBeLessThanOrEqual(1);
+    for (const lock of locks) lock.release();
+    expect(owners(folder).length).toBeLessThanOrEqual(1);
+  }
+  (await lockFolder(folder)).release();
+});
+
+test('in memory: nothing on disk, nothing left', async () => {
+  const broker = pgliteBroker();
+  onTestFinished(() => broker.close());
+  expect((await broker.open()).durability).toBe('none');
+  expect(await broker.enqueue([newTask()])).toEqual([{ status: 'accepted' }]);
+});
+
+test('a transaction of a PGlite of the caller: rolled back, nothing was there', async () => {
+  const database = await PGlite.create();
+  onTestFinished(() => database.close());
+  const broker = pgliteBroker({ database });
+  onTestFinished(() => broker.close());
+  await broker.open();
+  const session = await openSession(broker);
+  const undo = new Error('undo');
+  const undone = database.transaction(async (transaction) => {
+    await broker.enqueue([newTask({ id: 'never' })], { transaction });
+    throw undo;
+  });
+  await expect(undone).rejects.toBe(undo);
+  const claiming = session.claim(claimOf({ waitMs: 10_000 }));
+  await database.transaction((transaction) => broker.enqueue([newTask({ id: 'kept' })], { transaction }));
+  expect((await claiming).map(({ lease }) => lease.taskId)).toEqual(['kept']);
+  await broker.close();
+  expect((await database.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+});
+
+test('URLs say where it is', () => {
+  expect(adapter.connect('pglite:').kind).toBe('pglite');
+  expect(adapter.connect('pglite://memory').kind).toBe('pglite');
+  expect(adapter.connect('pglite:./some folder?schema=mine').kind).toBe('pglite');
+  expect(() => adapter.connect('pglite:./x?sslmode=require')).toThrow(/sslmode/);
+  expect(() => adapter.connect('pglite:./x?poolSize=3')).toThrow(/poolSize/);
+});

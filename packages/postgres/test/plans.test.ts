@@ -1,0 +1,70 @@
+import { systemClock } from '@millrace/core';
+import { expect, onTestFinished, test } from 'vitest';
+import { textArray } from '../src/array-literal.ts';
+import type { Statement, Value } from '../src/connection.ts';
+import { PostgresConnection } from '../src/postgres-connection.ts';
+import { loadStatements } from '../src/statements.ts';
+import { serverUrl, withClient } from './harness.ts';
+import { newBroker, newSchema } from './support.ts';
+
+/** Buffers touched by a statement that is rolled back, on a connection as the broker makes them. */
+async function costOf(connection: PostgresConnection, statement: Statement, values: readonly Value[]): Promise<number> {
+  let buffers = 0;
+  const undo = new Error('undo');
+  await connection
+    .transaction({ op: 'test' }, async ({ run }) => {
+      const text = `explain (analyze, buffers, format json) ${statement.text}`;
+      const [row] = await run({ name: '', text }, values);
+      const [{ Plan: plan }] = JSON.parse(String(row?.[0])) as [{ Plan: Record<string, number> }];
+      buffers = (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);
+      throw undo;
+    })
+    .catch((error: unknown) => {
+      if (error !== undo && buffers === 0) throw error;
+    });
+  return buffers;
+}
+
+test('a claim costs the same whatever waits, is due later, or has other names', async () => {
+  const schema = newSchema();
+  const broker = newBroker({ schema });
+  await broker.open();
+  const statements = loadStatements(schema);
+  const connection = new PostgresConnection({
+    config: { connectionString: serverUrl },
+    pool: undefined,
+    poolSize: 1,
+    pooler: false,
+    operationTimeoutMs: 30_000,
+    clock: systemClock,
+    serverFacts: statements.serverFacts,
+  });
+  onTestFinished(() => connection.close());
+  await connection.open();
+  await connection.query(statements.openSession, ['s', 'i', 'h', 600_000], { op: 'test' });
+  const fill = (prefix: string, count: number, name: string, priority: number, inMs: number): Promise<unknown> =>
+    withClient(serverUrl, (client) =>
+      client.query(
+        `insert into ${schema}.task (id, name, queue, priority, run_at, created_at, version)
+         select $1 || i, $2, 'line', $3, ${schema}.now_ms() + $4, 0, 1 from generate_series(1, $5::integer) i`,
+        [prefix, name, priority, inMs, count],
+      ),
+    );
+  const one = (): Promise<number> => costOf(connection, statements.claimTasks, ['s', 'w', '{line}', 'work', 50]);
+  const names = textArray(['work', 'more', 'other']);
+  const mixed = (): Promise<number> =>
+    costOf(connection, statements.claimMixedTasks, ['s', 'w', '{line}', names, 50, 100]);
+  const empty = (): Promise<number> => costOf(connection, statements.claimTasks, ['s', 'w', '{idle}', 'work', 50]);
+
+  await fill('a', 1_000, 'work', 4, 0);
+  const before = { one: await one(), mixed: await mixed(), empty: await empty() };
+  expect(before.one).toBeGreaterThan(50);
+  await fill('b', 50_000, 'work', 4, 0);
+  await fill('c', 50_000, 'work', 9, 3_600_000);
+  await fill('d', 50_000, 'unknown', 9, -1_000);
+  const after = { one: await one(), mixed: await mixed(), empty: await empty() };
+  // A deeper index costs a page more per look-up; anything that walks the new rows would cost hundreds more.
+  expect(after.one).toBeLessThan(before.one * 2);
+  expect(after.mixed).toBeLessThan(before.mixed * 2);
+  expect(after.empty).toBeLessThan(before.empty * 2 + 50);
+});
