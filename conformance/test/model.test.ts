@@ -9,11 +9,8 @@ beforeAll(async () => {
 });
 
 describe('the model, on the memory broker', () => {
-  it.each((process.env['SEEDS'] ?? '1,2,3,4,5').split(',').map(Number))('finds nothing in 2,000 programs, seed %s', async (seed) => {
-    const report = await runModel(memory, { seed, runs: Number(process.env['RUNS'] ?? 2000) });
-    console.log(Math.round(report.ms), report.runs, report.operations, report.failure?.replay);
-    console.log(report.failure?.explanation);
-    console.log(report.failure?.scenario);
-    expect(report).toMatchObject({ status: 'pass' });
+  it('finds no program whose answers differ, of 500', async () => {
+    const { failure } = await runModel(memory, { seed: 1, runs: 500 });
+    expect(failure).toBeUndefined();
   }, 60_000);
 });

@@ -208,17 +208,21 @@ export class ScenarioContext extends Checks {
     return task;
   }
 
-  /** So many tasks in one call, which must be accepted. */
+  /** So many tasks, which must be accepted. */
   async enqueueMany(count: number, changes?: (index: number) => Partial<NewTask>): Promise<NewTask[]> {
     const tasks = buildTasks(count, changes);
-    const { maxEnqueue } = this.capabilities.batch;
-    for (let start = 0; start < count; start += maxEnqueue)
-      await this.enqueueAll(tasks.slice(start, start + maxEnqueue));
+    await this.enqueueAll(tasks);
     return tasks;
   }
 
+  /** In as few calls as the broker's limit allows; all must be accepted. */
   async enqueueAll(tasks: readonly NewTask[], broker: Broker<unknown> = this.broker): Promise<void> {
-    const outcomes = await this.soon(broker.enqueue(tasks), 'the answer to an enqueue');
+    const { maxEnqueue } = this.capabilities.batch;
+    const outcomes: EnqueueOutcome[] = [];
+    for (let start = 0; start < tasks.length; start += maxEnqueue) {
+      const batch = tasks.slice(start, start + maxEnqueue);
+      outcomes.push(...(await this.soon(broker.enqueue(batch), 'the answer to an enqueue')));
+    }
     for (const outcome of outcomes) this.require(outcome.status === 'accepted', `an enqueue was ${shown(outcome)}`);
     this.require(
       outcomes.length === tasks.length,

@@ -1,7 +1,7 @@
 import type { NewTask, TaskContext } from '@millrace/core';
 import { buildTask } from '../context/builders.ts';
 import type { Client } from '../context/client.ts';
-import { type Hired, type HireOptions, hire, job } from '../context/crew.ts';
+import { type Hired, type HireOptions, hire, job, type Logged } from '../context/crew.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import { endOfCall, recoveryMs } from './call-end.ts';
 
@@ -22,17 +22,20 @@ export class Load {
   readonly #t: ScenarioContext;
   /** Enqueued once more although the first time may have been applied. */
   readonly #repeated = new Set<string>();
+  readonly #logs: (readonly Logged[])[] = [];
 
   constructor(t: ScenarioContext) {
     this.#t = t;
   }
 
   /** A worker whose handlers take a while. */
-  hire(client: Client, runMs: number, options: Omit<HireOptions, 'client'> = {}): Promise<Hired> {
+  async hire(client: Client, runMs: number, options: Omit<HireOptions, 'client'> = {}): Promise<Hired> {
     const { handler } = job(async (_input, context) => this.#run(context, runMs));
     // As often as the broker advises: it is another thing that reconnects.
     const maintenance = this.#t.capabilities.session.sweepMs;
-    return hire(this.#t, [handler], { client, maintenance, ...options });
+    const hired = await hire(this.#t, [handler], { client, maintenance, ...options });
+    this.#logs.push(hired.logged);
+    return hired;
   }
 
   async #run(context: TaskContext, runMs: number): Promise<string> {
@@ -127,9 +130,16 @@ export class Load {
       );
       const early = runs.slice(0, -1);
       t.ok(
-        early.every((run) => run.lost),
-        `each run of ${id} but the last was told that its lease was lost`,
+        early.every((run) => run.lost || this.#wasNotTaken(run)),
+        `each run of ${id} but the last lost its lease, or was told that its outcome was not taken`,
       );
     }
+  }
+
+  /** The handler was done, and then the session was lost with the answer to its settle: the worker says so. */
+  #wasNotTaken(run: Run): boolean {
+    const tells = ({ fields }: Logged): boolean =>
+      fields.taskId === run.taskId && fields.attempt === run.attempt && fields.outcome !== undefined;
+    return this.#logs.some((logged) => logged.some(tells));
   }
 }

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterAll, afterEach, expect, it } from 'vitest';
 import { type LocalServer, localServer } from './local-server.ts';
 import { processTree } from './process-tree.ts';
 
@@ -48,6 +48,8 @@ function ask(server: LocalServer): Promise<string> {
       .on('end', () => resolve(answer));
   });
 }
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.close();

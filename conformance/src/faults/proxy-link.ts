@@ -148,7 +148,11 @@ export class ProxyLink {
     this.#sentBytes += passed.length;
     this.#environment.moved('out', passed.length);
     this.#environment.sent(this, passed);
-    if (this.#requestBytesLeft === 0) setImmediate(() => this.#abandon(this.#onRequestBytesOver));
+    if (this.#requestBytesLeft === 0) {
+      setImmediate(() => {
+        if (this.#abandon()) this.#onRequestBytesOver();
+      });
+    }
     return passed;
   }
 
@@ -162,13 +166,13 @@ export class ProxyLink {
     this.#state = 'discarding';
     this.#quietMs = quietMs;
     clearTimeout(this.#quietTimer);
-    this.#quietTimer = setTimeout(() => this.#abandon(() => this.#environment.wasCut(this)), quietMs);
+    this.#quietTimer = setTimeout(() => this.#abandon(), quietMs);
     return nothing;
   }
 
   /** Resets the client's side and lets the server finish: it still has what was sent to it, and reads an end after it. */
-  #abandon(then: () => void): void {
-    if (this.#state === 'closed') return;
+  #abandon(): boolean {
+    if (this.#state === 'closed') return false;
     this.#stop();
     this.#client.resetAndDestroy();
     this.#server.end();
@@ -176,7 +180,7 @@ export class ProxyLink {
     this.#server.resume();
     setTimeout(() => this.#server.destroy(), orphanMs).unref();
     this.#leave();
-    then();
+    return true;
   }
 
   #stop(): void {
@@ -187,8 +191,10 @@ export class ProxyLink {
 
   #leave(): void {
     if (this.#state === 'closed') return;
+    const wasCut = this.#state === 'discarding';
     this.#state = 'closed';
     this.#stop();
     this.#environment.closed(this);
+    if (wasCut) this.#environment.wasCut(this);
   }
 }

@@ -108,9 +108,11 @@ export class ReplyWatch implements ReplyCut {
     return true;
   }
 
-  /** The link has been reset. */
-  finish(link: ProxyLink): void {
+  /** A link has been reset. True when it is the one whose reply was cut. */
+  finish(link: ProxyLink): boolean {
+    if (link !== this.#chosen) return false;
     this.#end();
     this.#finish(link);
+    return true;
   }
 }

@@ -76,7 +76,7 @@ export async function sweepReplies(t: ScenarioContext, cases: readonly Sweepable
         await each.round(stage, async (act) => {
           const cut = wire.proxy.cutReply({ nth });
           try {
-            return await endOfCall(t, act, `a ${each.label} whose reply is cut`);
+            return await endOfCall(t, act, `the ${each.label} whose reply is cut`);
           } finally {
             fired = cut.fired;
             cut.disarm();

@@ -18,14 +18,13 @@ export const replyScenarios: readonly Scenario[] = [
     id: 'FLT-04',
     rule: 'R-FLT-4',
     title: 'the reply of an enqueue is cut, whichever of its replies: the task is there once after repeating it',
-    patience: 3,
     run: (t) => sweepReplies(t, [cutEnqueue]),
   }),
   faultScenario({
     id: 'FLT-05',
     rule: 'R-FLT-4',
     title: 'the reply of a claim is cut: the task is delivered after all, one heartbeat later, and not charged',
-    patience: 4,
+    patience: 2,
     run: (t) => sweepReplies(t, [cutClaim]),
   }),
   faultScenario({
@@ -33,7 +32,7 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-6',
     title:
       'the reply of a complete is cut, or the link right after it: applied once, or found out by asking again; no second run',
-    patience: 3,
+    patience: 2,
     async run(t) {
       await sweepReplies(t, [cutComplete]);
       await cutAfterApplied(t);
@@ -44,7 +43,7 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-4',
     title:
       'the reply of every other settle and of a report is cut, each in turn: one live copy, or none where it rests',
-    patience: 6,
+    patience: 3,
     run: (t) => sweepReplies(t, [...cutSettles, cutReport]),
   }),
   faultScenario({
@@ -52,14 +51,14 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-4',
     title:
       'the reply of every control operation on tasks and queues is cut, each in turn: repeating it brings the state asked for',
-    patience: 8,
+    patience: 3,
     run: (t) => sweepReplies(t, [...cutControls, ...cutQueues]),
   }),
   faultScenario({
     id: 'FLT-37',
     rule: 'R-FLT-4',
     title: 'the reply of opening or ending a session is cut: repeating it works, and nothing stays held',
-    patience: 4,
+    patience: 2,
     run: (t) => sweepReplies(t, [cutOpenSession, cutEnd]),
   }),
   faultScenario({
@@ -67,7 +66,7 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-4',
     title: 'the reply of a commit is cut: all tasks of the transaction are there, or none of them',
     needs: [transactions, hook('transaction')],
-    patience: 4,
+    patience: 2,
     run: (t) => sweepReplies(t, [cutCommit]),
   }),
   faultScenario({
@@ -75,7 +74,7 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-4',
     title:
       'the reply of a batch is cut, and its request after any number of bytes: each task is there once after repeating it',
-    patience: 4,
+    patience: 2,
     async run(t) {
       await sweepReplies(t, [cutEnqueueBatch]);
       const wire = await layWire(t);
@@ -106,7 +105,7 @@ export const replyScenarios: readonly Scenario[] = [
     title:
       'a program enqueues with the client, whose reply is cut: it gets its answer all the same, and the task is there once',
     needs: [idempotentIds],
-    patience: 3,
+    patience: 2,
     async run(t) {
       const wire = await layWire(t);
       const client = await wire.open();

@@ -221,6 +221,16 @@ describe('a slow network', () => {
     expect(performance.now() - started).toBeGreaterThan(5);
   });
 
+  it('goes back to the slowness before when the latest is healed', async () => {
+    const client = dial();
+    await client.ask('warm');
+    proxy.latency(15);
+    proxy.latency(60_000).heal();
+    const started = performance.now();
+    expect(await client.ask('slow')).toBe('slow\n');
+    expect(performance.now() - started).toBeGreaterThan(28);
+  });
+
   it('limits the rate', async () => {
     const client = dial();
     await client.ask('warm');
@@ -296,6 +306,19 @@ describe('cutting a reply', () => {
     second.disarm();
     expect(await third.ask('c')).toBe('c\n');
     expect([second.fired, second.replies]).toEqual([false, 0]);
+  });
+
+  it('ends also when the link is severed before the server was silent', async () => {
+    const client = dial();
+    await client.ask('a');
+    const cut = proxy.cutReply({ quietMs: 60_000 });
+    client.send('applied');
+    const other = dial();
+    while (!cut.fired) await other.ask('tick');
+    cut.disarm();
+    proxy.sever((link) => link.number === 1);
+    expect((await cut.done).number).toBe(1);
+    expect(proxy.stats.cut).toBe(1);
   });
 
   it('drops what the client sends while its reply is being discarded', async () => {

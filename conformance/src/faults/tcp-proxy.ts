@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { moveUrl } from './endpoint-url.ts';
 import { type Fault, type FaultEntry, FaultJournal } from './fault-journal.ts';
+import { FaultStack } from './fault-stack.ts';
 import type { Direction } from './proxy-flow.ts';
 import { type LinkEnvironment, ProxyLink } from './proxy-link.ts';
 import { ProxyListener, type Refusal } from './proxy-listener.ts';
@@ -33,7 +34,7 @@ interface Blackhole {
 
 /**
  * A TCP proxy that breaks what goes through it. It knows no protocol, needs no privileges and works for any broker
- * that is reached by TCP without TLS. Lasting faults stack, and end by their own `heal` or all at once.
+ * that is reached by TCP. Lasting faults may be active together, and end by their own `heal` or all at once.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly #upstream: ProxyOptions;
@@ -46,8 +47,8 @@ export class TcpProxy implements AsyncDisposable {
   /** Told of links to come, while `cutAfter` is active. */
   readonly #arms = new Set<(link: ProxyLink) => void>();
   #refusals: Fault[] = [];
-  #latency: { readonly ms: number; readonly jitterMs: number } | undefined;
-  #rate: number | undefined;
+  readonly #latencies = new FaultStack<{ readonly ms: number; readonly jitterMs: number }>();
+  readonly #rates = new FaultStack<number>();
   #stats = { opened: 0, severed: 0, cut: 0, bytesIn: 0, bytesOut: 0 };
 
   /** Use {@link startProxy}. */
@@ -57,7 +58,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#environment = {
       isBlocked: (link, direction) => this.#isBlocked(link, direction),
       delay: () => this.#delay(),
-      rate: () => this.#rate,
+      rate: () => this.#rates.top,
       sent: (link, chunk) => {
         for (const watch of this.#watches) watch.sent(link, chunk);
       },
@@ -135,21 +136,14 @@ export class TcpProxy implements AsyncDisposable {
     return this.#lasting('blackhole', direction, () => this.#blackholes.delete(blackhole));
   }
 
-  /** Delays every chunk, both ways, by `ms` ± `jitterMs`, keeping order. */
+  /** Delays every chunk, both ways, by `ms` ± `jitterMs`, keeping order. The latest such fault counts. */
   latency(ms: number, jitterMs = 0): Fault {
-    const latency = { ms, jitterMs };
-    this.#latency = latency;
-    return this.#lasting('latency', `${ms} ± ${jitterMs} ms`, () => {
-      if (this.#latency === latency) this.#latency = undefined;
-    });
+    return this.#lasting('latency', `${ms} ± ${jitterMs} ms`, this.#latencies.push({ ms, jitterMs }));
   }
 
-  /** Limits each link, each way. */
+  /** Limits each link, each way. The latest such fault counts. */
   throttle(bytesPerSecond: number): Fault {
-    this.#rate = bytesPerSecond;
-    return this.#lasting('throttle', `${bytesPerSecond} bytes/s`, () => {
-      if (this.#rate === bytesPerSecond) this.#rate = undefined;
-    });
+    return this.#lasting('throttle', `${bytesPerSecond} bytes/s`, this.#rates.push(bytesPerSecond));
   }
 
   /** Severs each link, open now or later, when this many more bytes of requests have passed on it. */
@@ -196,8 +190,8 @@ export class TcpProxy implements AsyncDisposable {
     for (const link of this.#links) link.sever();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #accept(socket: Socket): void {
@@ -227,21 +221,17 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #delay(): number {
-    if (this.#latency === undefined) return 0;
-    const { ms, jitterMs } = this.#latency;
+    const { ms, jitterMs } = this.#latencies.top ?? { ms: 0, jitterMs: 0 };
     return Math.max(0, ms + (Math.random() * 2 - 1) * jitterMs);
   }
 
   #finishCut(link: ProxyLink): void {
     this.#stats.cut += 1;
     this.#journal.instant('reply-cut', `link ${link.number}`);
-    for (const watch of this.#watches) {
-      if (!watch.fired) continue;
-      this.#watches.delete(watch);
-      watch.finish(link);
-    }
+    for (const watch of this.#watches) if (watch.finish(link)) this.#watches.delete(watch);
   }
 
+  /** Begins to listen. */
   start(): Promise<void> {
     return this.#listener.start();
   }

@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterEach, expect, it } from 'vitest';
+import { afterAll, afterEach, expect, it } from 'vitest';
 import { clockSkewPreload, clockSkewVariable } from './clock-skew.ts';
 import { readJournal } from './worker-journal.ts';
 import { startWorkerProcess, type WorkerProcess, type WorkerProcessRequest } from './worker-process.ts';
@@ -23,6 +23,8 @@ const note = (event) => appendFileSync(argument.journal, JSON.stringify({ v: 1, 
   workers.push(worker);
   return worker;
 }
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 afterEach(async () => {
   for (const worker of workers) await worker.close();
@@ -88,6 +90,15 @@ it('shifts the clock of a process, and makes it jump', async () => {
     'string',
     true,
   ]);
+});
+
+it('runs TypeScript, whatever transpiles this test', async () => {
+  const file = path.join(folder, 'typed.mts');
+  writeFileSync(file, "const text: string = 'typed'; console.log(text);");
+  const worker = startWorkerProcess({ module: pathToFileURL(file), url: '', namespace: 'n' });
+  workers.push(worker);
+  await worker.exited;
+  expect(worker.output()).toBe('typed\n');
 });
 
 it('reads a journal while its last line is being written', () => {

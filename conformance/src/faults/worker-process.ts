@@ -190,15 +190,24 @@ function inheritedFlags(): string[] {
   return process.execArgv.filter((flag) => !flag.startsWith('--inspect'));
 }
 
-/** Runners such as vitest transpile by themselves, so what they were started with does not run TypeScript. */
+/**
+ * Runners such as vitest transpile by themselves, so what they were started with does not run TypeScript.
+ * @throws Error when nothing here does
+ */
 function typescriptFlags(module: URL): string[] {
-  // Not `includes('tsx')`: pnpm puts the names of peers into folder names, and vitest has tsx among its own.
+  // Not `includes('tsx')`: pnpm names the peers of a package in its folder, and vitest has tsx among its own.
   const hasTsx = process.execArgv.some((flag) => /(^|=|\/node_modules\/)tsx(\/|$)/.test(flag));
   if (!/\.[cm]?tsx?$/.test(module.pathname) || hasTsx) return [];
-  try {
-    return [`--import=${pathToFileURL(createRequire(module).resolve('tsx')).href}`];
-  } catch {
-    // Node strips types by itself from 22.18 on.
-    return [];
+  for (const place of [module, pathToFileURL(path.join(process.cwd(), 'package.json')), import.meta.url]) {
+    try {
+      return [`--import=${pathToFileURL(createRequire(place).resolve('tsx')).href}`];
+    } catch {
+      // Not installed there.
+    }
   }
+  // Node strips types by itself from 22.18 on.
+  if ((process.features as { typescript?: unknown }).typescript) return [];
+  throw new Error(
+    `${fileURLToPath(module)} is TypeScript: install tsx beside it, use Node 22.18 or newer, or build it`,
+  );
 }

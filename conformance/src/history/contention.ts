@@ -59,9 +59,9 @@ interface TaskOrder {
 function checkTask(task: TaskHistory, timeline: Timeline): TaskOrder | undefined {
   const calls = callsOf(task, timeline);
   if (!overlap(calls)) return { groups: 0, largest: 0 };
-  const last = Math.max(...calls.map((call) => call.invoke));
-  const isHidden = timeline.hiddenClaims.some((claim) => claim.invoke < last);
-  if (isHidden || task.unclear || task.enqueues.some((each) => each.args.tx !== undefined)) return undefined;
+  if (task.unclear || task.enqueues.some((each) => each.args.tx !== undefined)) return undefined;
+  if (calls.filter((call) => call.op === 'claim' && call.outcome === 'unknown').length > mostHiddenClaims)
+    return undefined;
   const background = backgroundOf(task, timeline);
   let states: readonly TaskRegister[] | undefined;
   /** Calls nobody knows the fate of may still take effect later. */
@@ -86,12 +86,20 @@ function checkTask(task: TaskHistory, timeline: Timeline): TaskOrder | undefined
   return { groups, largest };
 }
 
+/** Claims without an answer that are tried for one task. Each of them may have had it, at any time. */
+const mostHiddenClaims = 3;
+
 function callsOf(task: TaskHistory, timeline: Timeline): Operation[] {
   const queue = likelyEnqueue(task)?.queue;
   const purges = timeline.queueControls.filter(
     (control) => control.op === 'queuePurge' && control.queue === queue && mayHaveTaken(control),
   );
-  const all = [...task.enqueues, ...task.claims, ...task.settles, ...task.controls, ...task.reads, ...purges];
+  const own = [...task.enqueues, ...task.claims, ...task.settles, ...task.controls, ...task.reads];
+  const last = Math.max(...own.map((call) => call.invoke));
+  const hidden = timeline.hiddenClaims.filter(
+    (claim) => claim.invoke < last && claim.args.queues?.includes(queue ?? '') !== false,
+  );
+  const all = [...own, ...purges, ...hidden];
   // What was refused as a whole did nothing and says nothing.
   return all.filter((call) => !call.outcome.startsWith('error:')).sort((a, b) => a.invoke - b.invoke);
 }
@@ -119,10 +127,12 @@ function clustersOf(calls: readonly Operation[]): Operation[][] {
 
 function backgroundOf(task: TaskHistory, timeline: Timeline): Background {
   const broken = timeline.faults.length > 0;
+  // What a session holds without having handed it to anybody it gives back by itself (FLT-05).
+  const hiddenSessions = new Set(timeline.hiddenClaims.map((claim) => claim.args.session ?? ''));
   return {
     mayLose: (id) => {
       const session = timeline.sessions.get(id);
-      if (session === undefined || broken) return true;
+      if (session === undefined || broken || hiddenSessions.has(id)) return true;
       return session.lostAt !== Number.POSITIVE_INFINITY || session.end !== undefined || session.close !== undefined;
     },
     mayExpire: [...task.enqueues, ...task.replacements].some((enqueue) => enqueue.args.expiresInMs !== undefined),

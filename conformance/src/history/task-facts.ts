@@ -91,8 +91,3 @@ export function settlesByFence(task: TaskHistory): Map<number, Operation[]> {
   }
   return byFence;
 }
-
-/** Whether a stop was surely asked for. */
-export function isStopAsked(control: Operation): boolean {
-  return (control.op === 'cancel' || control.op === 'pause' || control.op === 'remove') && took(control);
-}

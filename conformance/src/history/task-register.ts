@@ -90,6 +90,9 @@ function step(task: TaskRegister, operation: Operation, background: Background):
 function unknownStep(task: TaskRegister, operation: Operation): TaskRegister[] {
   const { op } = operation;
   if (op === 'enqueue') return task.state === 'absent' ? [{ ...absent, state: 'pending' }, task] : [task];
+  if (op === 'get' || op === 'wait') return [task];
+  if (op === 'queuePurge') return [...purged(task), task];
+  if (op === 'claim') return [...hidden(task, operation), task];
   if (settles.has(op)) {
     return task.state === 'running' && task.fence === operation.fence
       ? [...ended(task, op as TaskOperation), task]
@@ -109,6 +112,13 @@ function claimed(task: TaskRegister, { fence, attempt, answer }: Operation): Tas
   if (task.state !== 'pending' && task.state !== 'retrying') return [];
   if (fence <= task.fence || attempt !== task.attempt + 1) return [];
   return [{ state: 'running', fence, attempt, session: answer?.args?.session, requested: undefined }];
+}
+
+/** A claim that nobody was told the result of may have had the task. Its fence is at least the next. */
+function hidden(task: TaskRegister, { args }: Operation): TaskRegister[] {
+  if (task.state !== 'pending' && task.state !== 'retrying') return [];
+  const { fence, attempt } = task;
+  return [{ state: 'running', fence: fence + 1, attempt: attempt + 1, session: args.session, requested: undefined }];
 }
 
 function settled(task: TaskRegister, operation: Operation, background: Background): TaskRegister[] {

@@ -247,7 +247,8 @@ function resolveControl(
     return task !== undefined && transition(task.state, control) !== undefined;
   });
   const from = command.fitting && fitting.length > 0 ? fitting : around.ids;
-  const ids = command.tasks.map((task) => at(from, task)).filter((id) => id !== undefined);
+  // What becomes of an id that is named twice in one call the contract leaves open.
+  const ids = [...new Set(command.tasks.map((task) => at(from, task)).filter((id) => id !== undefined))];
   const allowed = ids.filter((id) => {
     const isRunning = state.tasks.get(id)?.state === 'running';
     return typeof claimed === 'boolean' || control === 'resume' || claimed.includes(isRunning ? 'running' : 'waiting');

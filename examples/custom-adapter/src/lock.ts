@@ -11,7 +11,7 @@ export function takeLock(path: string): () => void {
     fs.rmSync(`${path}.next`);
     throw new Error(`another process has it open; if there is none, delete ${path}`);
   }
-  return () => fs.rmSync(path);
+  return () => fs.rmSync(path, { force: true });
 }
 
 function isAlive(path: string): boolean {

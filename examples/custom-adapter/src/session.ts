@@ -11,7 +11,6 @@ type Leased = { readonly lease: core.Lease };
 export function openSession({ store, clock, wakeups, sessions }: Client, options: core.SessionOptions): core.Session {
   const { instance, host, ttlMs } = options;
   const id = randomUUID();
-  let turn = 0;
   const isAlive = (): boolean => store.sessions.has(id) && presence.until > clock.monotonic() && !lost.aborted;
   const beat = async (): Promise<'alive' | 'lost'> => {
     if (isAlive()) presence.until = clock.monotonic() + ttlMs;
@@ -26,7 +25,8 @@ export function openSession({ store, clock, wakeups, sessions }: Client, options
     const listener = wakeups.listen(request.queues);
     try {
       for (;;) {
-        if (!sessions.has(session)) throw new core.ClosedError('the session has ended', { reason: 'closed' });
+        if (!sessions.has(session))
+          throw new core.ClosedError('the session has ended', { adapter: 'file', reason: 'closed' });
         const now = clock.now();
         const deliveries = store.step('session.claim', clock, () => take(request, now));
         lost.throwIfAborted();
@@ -47,10 +47,6 @@ export function openSession({ store, clock, wakeups, sessions }: Client, options
       .find((row) => row.runAt <= now && core.transition(row.state, 'claim') !== undefined)
       .filter((row) => queues.includes(row.queue) && names.includes(row.name))
       .sort((a, b) => b.priority - a.priority || a.runAt - b.runAt);
-    // Each claim begins with another queue, so that none of them starves.
-    turn = 0;
-    const first = due.findIndex((row) => row.queue === queues[turn]);
-    if (first > 0) due.unshift(...due.splice(first, 1));
     return due.slice(0, limit).map((row) => {
       const counted = { attempt: row.attempt + 1, fence: row.fence + 1, startedAt: now };
       return deliveryOf(store.save(row, { ...counted, state: 'running', session: id, worker: `${instance}@${host}` }));
@@ -98,6 +94,8 @@ export function openSession({ store, clock, wakeups, sessions }: Client, options
       wakeups.wake();
     },
   };
+  // A claim that sleeps has to say that the session is lost.
+  lost.addEventListener('abort', () => wakeups.wake());
   store.sessions.set(id, presence);
   sessions.add(session);
   return session;

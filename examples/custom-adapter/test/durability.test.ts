@@ -1,11 +1,11 @@
 // What the suite cannot see of a broker in its own process: that tasks outlive it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import fs, { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Broker, connect, isMillraceError, type NewTask, registerAdapter } from '@millrace/core';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { adapter, fileBroker } from '../src/index.ts';
 
 const basics = { name: 'greet', queue: 'mail', headers: {}, priority: 4, delayMs: 0, maxAttempts: 3, version: 1 };
@@ -85,6 +85,24 @@ it('opens a journal whose last line was cut off, and refuses one that is damaged
   expect(readFileSync(journal, 'utf8').trim().split('\n')).toHaveLength(2);
   appendFileSync(journal, 'garbage\n[]\n');
   for (let round = 0; round < 2; round++) await expect(use(async () => {})).rejects.toThrow('JSON');
+});
+
+it('does not go on after a write that failed, until all clients have closed', async () => {
+  await use(async (other) => {
+    await use(async (broker) => {
+      vi.spyOn(fs, 'fsyncSync').mockImplementationOnce(() => {
+        throw new Error('no space left');
+      });
+      const failure = broker.enqueue([task('a')]);
+      await expect(failure).rejects.toSatisfy((error) => isMillraceError(error, 'INDETERMINATE'));
+      await expect(broker.enqueue([task('b')])).rejects.toSatisfy((error) => isMillraceError(error, 'UNAVAILABLE'));
+    });
+    expect((await other.health()).state).toBe('down');
+  });
+  await use(async (broker) => {
+    expect((await broker.health()).state).toBe('ready');
+    expect(await broker.tasks!.get(['b'])).toEqual([undefined]);
+  });
 });
 
 it('is found by connect', async () => {

@@ -41,6 +41,8 @@ export interface ServerFacts {
   readonly durability: 'none' | 'node' | 'replicated';
   /** Something between us and the server may hand each transaction another server process. */
   readonly pooled: boolean;
+  /** Nobody else can have it open: sessions it knows are left over from a process that is gone. */
+  readonly exclusive: boolean;
 }
 
 /** A listener that was set up. */

@@ -1,5 +1,6 @@
 import {
   BackpressureError,
+  ClosedError,
   ConfigurationError,
   IndeterminateError,
   isMillraceError,
@@ -26,6 +27,11 @@ export interface Failure {
   readonly repeat: 'always' | 'if-harmless' | 'never';
   /** The connection must not be used again. */
   readonly connectionBroken: boolean;
+}
+
+/** What calls under way get when the broker is closed. */
+export function closed(adapter: string): ClosedError {
+  return new ClosedError('this broker is closed', { adapter, reason: 'closed' });
 }
 
 /** Thrown inside this package when a call's time is over. */

@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
-import { type Clock, ConfigurationError, UnavailableError } from '@millrace/core';
+import { type Clock, ConfigurationError } from '@millrace/core';
 import { withDeadline } from '@millrace/core/adapter';
 import type {
   CallOptions,
@@ -12,7 +12,7 @@ import type {
   TransactionRunner,
   Value,
 } from './connection.ts';
-import { DeadlineError, explainFailure, type FailedCall } from './errors.ts';
+import { closed, DeadlineError, explainFailure, type FailedCall } from './errors.ts';
 import { type FolderLock, lockFolder } from './pglite-lock.ts';
 import { readServerFacts } from './server-facts.ts';
 
@@ -66,7 +66,12 @@ export class PgliteConnection implements Database {
       const { rows } = await this.#database.query(this.#settings.serverFacts.text, [], { rowMode: 'array', parsers });
       const { facts } = readServerFacts(rows[0] as Row, this.adapter);
       // PGlite runs with fsync off: what is written survives the end of the process, whatever ends it.
-      return { ...facts, pooled: false, durability: this.#isInMemory() ? 'none' : 'node' };
+      return {
+        ...facts,
+        pooled: false,
+        exclusive: this.#lock !== undefined,
+        durability: this.#isInMemory() ? 'none' : 'node',
+      };
     } catch (error) {
       await this.close();
       throw explainFailure(error, failedCall).error;
@@ -128,7 +133,7 @@ export class PgliteConnection implements Database {
     const { clock, operationTimeoutMs } = this.#settings;
     const failedCall = { op: call.op, adapter: this.adapter, sent: false, writes: call.writes ?? true };
     try {
-      if (this.#database === undefined) throw new UnavailableError('the database is closed');
+      if (this.#database === undefined) throw closed(this.adapter);
       failedCall.sent = true;
       const ms = call.timeoutMs ?? operationTimeoutMs;
       return await withDeadline(work(this.#database), ms, () => new DeadlineError('the deadline is over'), clock);

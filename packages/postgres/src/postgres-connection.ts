@@ -1,4 +1,4 @@
-import { type Clock, UnavailableError } from '@millrace/core';
+import type { Clock } from '@millrace/core';
 import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
 import type { Client, ClientBase, ClientConfig, Pool, PoolClient } from 'pg';
 import type {
@@ -12,7 +12,7 @@ import type {
   Value,
 } from './connection.ts';
 import { importDriver, sessionSettings, types } from './driver.ts';
-import { DeadlineError, explainFailure, type FailedCall, type Failure } from './errors.ts';
+import { closed, DeadlineError, explainFailure, type FailedCall, type Failure } from './errors.ts';
 import { readServerFacts } from './server-facts.ts';
 import { quoteIdentifier } from './statements.ts';
 
@@ -88,7 +88,7 @@ export class PostgresConnection implements Database {
 
   async listen(channel: string, onMessage: (message: string) => void, onLost: () => void): Promise<Subscription> {
     const { operationTimeoutMs } = this.#settings;
-    if (this.#makeClient === undefined) throw new UnavailableError('listen: not connected');
+    if (this.#makeClient === undefined || this.#pool === undefined) throw closed(this.adapter);
     const client = this.#makeClient();
     let closing = false;
     client.on('error', ignore);
@@ -189,7 +189,7 @@ export class PostgresConnection implements Database {
     // A pooler makes up the process id it tells its clients.
     const told: unknown = (client as { processID?: unknown }).processID;
     const pooled = pooler === 'auto' ? typeof told === 'number' && told !== processId : pooler;
-    return { ...facts, pooled };
+    return { ...facts, pooled, exclusive: false };
   }
 
   async #repeat<T>(
@@ -216,7 +216,7 @@ export class PostgresConnection implements Database {
   }
 
   async #acquire(timeoutMs: number): Promise<PoolClient> {
-    if (this.#pool === undefined) throw new UnavailableError('the connections are closed');
+    if (this.#pool === undefined) throw closed(this.adapter);
     const pending = this.#pool.connect();
     try {
       const client = await this.#within(pending, timeoutMs);

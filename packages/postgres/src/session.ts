@@ -124,14 +124,14 @@ export class PostgresSession implements Session {
 
   async report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
     for (const report of reports) checkReport(report);
-    if (this.lost.aborted || this.#ending !== undefined) return reports.map(() => 'stale');
+    if (this.#isOver()) return reports.map(() => 'stale');
     return reportTasks(this.#holder, reports);
   }
 
   async settle(operations: readonly SettleOp[]): Promise<SettleOutcome[]> {
     for (const operation of operations) checkSettle(operation);
     // A holder that has stopped trusting its session stops writing, even where the server would still let it.
-    if (this.lost.aborted || this.#ending !== undefined) return operations.map(() => 'stale');
+    if (this.#isOver()) return operations.map(() => 'stale');
     const outcomes = await settleTasks(this.#holder, operations);
     this.#forget(operations, outcomes);
     return outcomes;
@@ -145,6 +145,14 @@ export class PostgresSession implements Session {
   /** Asks the server now whether something is wanted. */
   hurry(): void {
     if (this.#ending === undefined) this.#heartbeat.hurry();
+  }
+
+  /**
+   * Ended, or lost: a holder that has stopped trusting its session stops writing, even where the server would still
+   * let it.
+   */
+  #isOver(): boolean {
+    return this.lost.aborted || this.#ending !== undefined;
   }
 
   #forget(operations: readonly SettleOp[], outcomes: readonly SettleOutcome[]): void {

@@ -196,6 +196,9 @@ export class StoreBroker implements PostgresBroker {
     try {
       const facts = await this.#database.open();
       await openSchema(this.#database, this.#statements, this.#settings);
+      if (facts.exclusive) {
+        await this.#database.query(this.#statements.abandonSessions, [], { op: 'open', harmless: true });
+      }
       const push = !facts.pooled || (await this.#notifier.reaches(probeMs));
       return postgresCapabilities(this.#settings, facts, push);
     } catch (error) {

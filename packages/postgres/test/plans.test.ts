@@ -4,6 +4,7 @@ import { textArray } from '../src/array-literal.ts';
 import type { Statement, Value } from '../src/connection.ts';
 import { PostgresConnection } from '../src/postgres-connection.ts';
 import { loadStatements } from '../src/statements.ts';
+import { newTask } from './builders.ts';
 import { serverUrl, withClient } from './harness.ts';
 import { newBroker, newSchema } from './support.ts';
 
@@ -25,21 +26,31 @@ async function costOf(connection: PostgresConnection, statement: Statement, valu
   return buffers;
 }
 
-test('a claim costs the same whatever waits, is due later, or has other names', async () => {
-  const schema = newSchema();
-  const broker = newBroker({ schema });
-  await broker.open();
-  const statements = loadStatements(schema);
+/** A connection as brokers make them, closed after the test. */
+function newConnection(serverFacts: Statement, pooler: boolean): PostgresConnection {
   const connection = new PostgresConnection({
     config: { connectionString: serverUrl },
     pool: undefined,
     poolSize: 1,
-    pooler: false,
+    pooler,
     operationTimeoutMs: 30_000,
     clock: systemClock,
-    serverFacts: statements.serverFacts,
+    serverFacts,
   });
   onTestFinished(() => connection.close());
+  return connection;
+}
+
+// With `pooler` the connections have no planner settings of ours, like those of a caller's pool.
+test.each([
+  ['on connections of our own', false],
+  ['on connections as they come', true],
+])('a claim costs the same whatever waits, is due later, or has other names, %s', async (_title, pooler) => {
+  const schema = newSchema();
+  const broker = newBroker({ schema });
+  await broker.open();
+  const statements = loadStatements(schema);
+  const connection = newConnection(statements.serverFacts, pooler);
   await connection.open();
   await connection.query(statements.openSession, ['s', 'i', 'h', 600_000], { op: 'test' });
   const fill = (prefix: string, count: number, name: string, priority: number, inMs: number): Promise<unknown> =>
@@ -62,9 +73,26 @@ test('a claim costs the same whatever waits, is due later, or has other names', 
   await fill('b', 50_000, 'work', 4, 0);
   await fill('c', 50_000, 'work', 9, 3_600_000);
   await fill('d', 50_000, 'unknown', 9, -1_000);
+  if (pooler) await withClient(serverUrl, (client) => client.query(`analyze ${schema}.task`));
   const after = { one: await one(), mixed: await mixed(), empty: await empty() };
   // A deeper index costs a page more per look-up; anything that walks the new rows would cost hundreds more.
   expect(after.one).toBeLessThan(before.one * 2);
   expect(after.mixed).toBeLessThan(before.mixed * 2);
   expect(after.empty).toBeLessThan(before.empty * 2 + 50);
+});
+
+test('a claim that finds nothing writes nothing: idle workers cost no commits', async () => {
+  const schema = newSchema();
+  const broker = newBroker({ schema });
+  await broker.open();
+  await broker.enqueue([newTask({ delayMs: 3_600_000 }), newTask({ name: 'other' })]);
+  const statements = loadStatements(schema);
+  const connection = newConnection(statements.serverFacts, false);
+  await connection.open();
+  await connection.query(statements.openSession, ['s', 'i', 'h', 600_000], { op: 'test' });
+  await connection.transaction({ op: 'test' }, async ({ run }) => {
+    expect(await run(statements.claimTasks, ['s', 'w', '{line}', 'work', 50])).toEqual([]);
+    expect(await run(statements.claimMixedTasks, ['s', 'w', '{line}', '{work,more}', 50, 100])).toEqual([]);
+    expect(await run({ name: '', text: 'select txid_current_if_assigned() is null' }, [])).toEqual([[true]]);
+  });
 });

@@ -1,7 +1,7 @@
 import type { CheckContext } from '../check-context.ts';
 import { mayHaveTaken, type Operation, took } from '../operation.ts';
 import { acceptedEnqueue, isEnding } from '../task-facts.ts';
-import type { TaskHistory } from '../task-history.ts';
+import { push, type TaskHistory } from '../task-history.ts';
 
 /** The per-task part of H15, and H21: an id is accepted once. */
 export function checkIds(task: TaskHistory, context: CheckContext): void {
@@ -28,11 +28,11 @@ interface KeyHolder {
 /** The part of H15 about unique keys, and what a duplicate points at. */
 export function checkKeys(context: CheckContext): void {
   const holders = new Map<string, KeyHolder[]>();
-  const tasks = new Map<string, TaskHistory>();
+  const lives = new Map<string, TaskHistory[]>();
   const refused: { readonly task: TaskHistory; readonly enqueue: Operation }[] = [];
   for (const task of context.timeline.tasks) {
     if (!task.enqueues.some((enqueue) => enqueue.key !== undefined)) continue;
-    tasks.set(task.id, task);
+    lives.set(task.id, push(lives.get(task.id) ?? [], task));
     if (task.unclear) continue;
     for (const enqueue of task.enqueues) {
       if (enqueue.outcome === 'duplicate') refused.push({ task, enqueue });
@@ -45,7 +45,7 @@ export function checkKeys(context: CheckContext): void {
     }
   }
   for (const list of holders.values()) checkHolders(list, context);
-  for (const { task, enqueue } of refused) checkRefusal(task, enqueue, tasks, context);
+  for (const { task, enqueue } of refused) checkRefusal(task, enqueue, lives, context);
 }
 
 /** Two that were accepted one after the other: the first must have been able to let go before the second was answered. */
@@ -71,23 +71,32 @@ function canFollow(second: KeyHolder, first: KeyHolder): boolean {
 function checkRefusal(
   task: TaskHistory,
   enqueue: Operation,
-  tasks: ReadonlyMap<string, TaskHistory>,
+  lives: ReadonlyMap<string, readonly TaskHistory[]>,
   context: CheckContext,
 ): void {
   const existingId = enqueue.answer?.args?.existingId;
   if (existingId === undefined || existingId === task.id) return;
+  // The id may have been used more than once; any of those tasks may have had the key.
+  const existing = lives.get(existingId) ?? [];
+  if (existing.some((life) => life.unclear)) return;
   context.saw('H15');
-  const existing = tasks.get(existingId);
-  if (existing?.unclear === true) return;
-  const owner = existing?.enqueues.find(
-    (each) =>
-      each.key === enqueue.key && each.queue === enqueue.queue && each.invoke < enqueue.return && mayHaveTaken(each),
+  const owners = existing.filter((life) =>
+    life.enqueues.some(
+      (each) =>
+        each.key === enqueue.key && each.queue === enqueue.queue && each.invoke < enqueue.return && mayHaveTaken(each),
+    ),
   );
-  if (existing === undefined || owner === undefined) {
+  const [owner] = owners;
+  if (owner === undefined) {
     context.fail('H15', task, [{ what: enqueue, wrong: `${existingId} does not have that key` }]);
-  } else if (hasLetGoAt(existing) < enqueue.invoke) {
-    const end = existing.settles.find((settle) => isEnding(settle) && took(settle)) ?? owner;
-    context.fail('H15', task, [{ what: owner }, { what: end }, { what: enqueue, wrong: 'the key was free again' }]);
+  } else if (owners.every((life) => hasLetGoAt(life) < enqueue.invoke)) {
+    const taken = acceptedEnqueue(owner);
+    const end = owner.settles.find((settle) => isEnding(settle) && took(settle));
+    context.fail('H15', task, [
+      ...(taken === undefined ? [] : [{ what: taken }]),
+      ...(end === undefined ? [] : [{ what: end }]),
+      { what: enqueue, wrong: 'the key was free again' },
+    ]);
   }
 }
 

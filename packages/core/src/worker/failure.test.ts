@@ -74,6 +74,7 @@ describe('describeFailure (RTY-07, RTY-08)', () => {
     expect([failure.name.length, failure.message.length, failure.stack?.length]).toEqual([200, 2_000, 4_000]);
     expect(failure.message.isWellFormed() && failure.stack?.isWellFormed()).toBe(true);
     expect(failure.message.endsWith('…')).toBe(true);
+    expect(describeError('x'.repeat(2_000)).message).toBe('x'.repeat(2_000));
     expect(describeError('\ud800').message).toBe('\ufffd');
   });
 

@@ -19,6 +19,7 @@ describe('what a handler may throw', () => {
 
   it('is told apart', () => {
     const each = [new NonRetryable('m'), new RetryAfter(1), new Snooze(1), new Error('m')];
+    expect([isRetryAfter(new RetryAfter(0)), isSnooze(new Snooze(0))]).toEqual([true, true]);
     expect(each.map(isNonRetryable)).toEqual([true, false, false, false]);
     expect(each.map(isRetryAfter)).toEqual([false, true, false, false]);
     expect(each.map(isSnooze)).toEqual([false, false, true, false]);

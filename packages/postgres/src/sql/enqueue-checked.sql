@@ -114,4 +114,5 @@ from incoming i
 left join refused on refused.position = i.position
 left join replaced on replaced.position = i.position
 -- The key was taken by another task of this very call.
-left join kept as twin on refused.position is not null and twin.queue = i.queue and twin.unique_key = i.key
+left join (select * from kept where unique_key is not null) as twin
+  on refused.position is not null and twin.queue = i.queue and twin.unique_key = i.key

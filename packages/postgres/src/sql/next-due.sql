@@ -14,6 +14,7 @@ select
     cross join lateral (
       select 1 from millrace.task
       where queue = q.queue and name = n.name and state in ('pending', 'retrying')
+      order by priority
       limit 1
     ) as present
     cross join generate_series(0, 9) as level (priority)

@@ -13,8 +13,8 @@ function listens(link: ProxyLink): boolean {
   return ['listen ', 'LISTEN ', 'subscribe', 'SUBSCRIBE'].some((command) => link.hasSent(command));
 }
 
-/** Notifications are hints: without them everything still happens, later. */
-export const notifyScenarios: readonly Scenario[] = [
+/** Links that go silent: notifications are hints, and whoever wants to leave can. */
+export const silenceScenarios: readonly Scenario[] = [
   faultScenario({
     id: 'CON-10',
     rule: 'R-CON-10',
@@ -70,6 +70,37 @@ export const notifyScenarios: readonly Scenario[] = [
       t.equal(whys, ['cancelled'], 'the reason');
       const cancelled = async (): Promise<boolean> => (await t.record(task.id)).state === 'cancelled';
       if (t.capabilities.tasks.get) await t.eventually(cancelled, 'the end of the task');
+    },
+  }),
+  faultScenario({
+    id: 'FLT-40',
+    rule: 'R-FLT-10',
+    title: 'a worker is stopped by force, and a client closed, while the network is silent: both end in bounded time',
+    provisional: true,
+    patience: 2,
+    async run(t) {
+      const wire = await layWire(t);
+      const [working, holding] = [await wire.open(), await wire.open()];
+      let running = 0;
+      const { definition, handler } = job(async (_input, { signal }) => {
+        running += 1;
+        await t.tempo.timer(60_000, signal);
+        throw signal.reason;
+      });
+      const { worker } = await hire(t, [handler], { client: working });
+      await producer(t).enqueue(definition, null);
+      await t.eventually(() => running === 1, 'the run');
+      const holder = await t.holder({ client: holding });
+      await t.enqueue({ queue: 'held' });
+      await holder.claimOne({ queues: ['held'] });
+      wire.proxy.blackhole();
+      const ends = [
+        t.soon(worker.stop({ force: true }), 'the forced stop of a worker', longestCallMs),
+        t.soon(holding.broker.close(), 'the closing of a client', longestCallMs),
+      ];
+      for (const ended of await Promise.allSettled(ends)) {
+        t.equal(ended.status === 'rejected' ? String(ended.reason) : ended.status, 'fulfilled', 'how it ends');
+      }
     },
   }),
 ];
