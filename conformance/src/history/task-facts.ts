@@ -1,5 +1,5 @@
 import { mayRemove } from './lives.ts';
-import { mayHaveTaken, type Operation, took } from './operation.ts';
+import { mayHaveTaken, type Operation } from './operation.ts';
 import type { TaskHistory } from './task-history.ts';
 import type { Timeline } from './timeline.ts';
 
