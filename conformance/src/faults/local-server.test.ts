@@ -13,12 +13,12 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 const [, , dir, port] = process.argv;
 appendFileSync(dir + '/starts', 'x');
-spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', detached: true });
+const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', detached: true });
 const starts = readFileSync(dir + '/starts', 'utf8').length;
 createServer((socket) => socket.on('error', () => {}).end(String(starts))).listen(Number(port), '127.0.0.1', () => {
   console.log('ready at last');
 });
-process.on('SIGTERM', () => { console.log('stopped gracefully'); process.exit(0); });
+process.on('SIGTERM', () => { child.kill(); console.log('stopped gracefully'); process.exit(0); });
 `;
 
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-test-'));

@@ -1,89 +1,18 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startProxy, type TcpProxy } from './tcp-proxy.ts';
+import { LineBench, type LineClient } from './line-bench.ts';
 
-/** Answers each line with the line. */
-let server: Server;
-/** Lines that reached the server. */
-let arrived: string[];
-let proxy: TcpProxy;
-const clients: TestClient[] = [];
-
-class TestClient {
-  readonly socket: Socket;
-  received = '';
-  closed: string | undefined;
-  #waiting: (() => void)[] = [];
-
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1' });
-    this.socket.on('data', (chunk) => {
-      this.received += chunk;
-      this.#changed();
-    });
-    this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.closed = error.code ?? 'error';
-    });
-    this.socket.on('close', () => {
-      this.closed ??= 'ended';
-      this.#changed();
-    });
-    clients.push(this);
-  }
-
-  send(line: string): void {
-    this.socket.write(`${line}\n`);
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  async ask(line: string): Promise<string> {
-    const before = this.received.length;
-    this.send(line);
-    await this.until(() => this.received.length > before + line.length || this.closed !== undefined);
-    return this.received.slice(before);
-  }
-
-  async end(): Promise<string> {
-    await this.until(() => this.closed !== undefined);
-    return this.closed as string;
-  }
-
-  #changed(): void {
-    for (const resume of this.#waiting.splice(0)) resume();
-  }
-}
-
-const dial = (): TestClient => new TestClient(proxy.port);
+let bench: LineBench;
+let server: LineBench['server'];
+let proxy: LineBench['proxy'];
+let arrived: LineBench['arrived'];
+const dial = (): LineClient => bench.dial();
 
 beforeEach(async () => {
-  arrived = [];
-  server = createServer({ allowHalfOpen: true }, (socket) => {
-    let rest = '';
-    socket.on('error', () => {});
-    socket.on('end', () => socket.end());
-    socket.on('data', (chunk) => {
-      const lines = (rest + chunk).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        arrived.push(line);
-        socket.write(`${line}\n`);
-      }
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (typeof address !== 'object' || address === null) throw new Error('no address');
-  proxy = await startProxy({ host: '127.0.0.1', port: address.port });
+  bench = await LineBench.start();
+  ({ server, proxy, arrived } = bench);
 });
 
-afterEach(async () => {
-  await proxy.close();
-  for (const { socket } of clients.splice(0)) socket.destroy();
-  server.close();
-});
+afterEach(() => bench.stop());
 
 describe('a proxy without faults', () => {
   it('passes both ways, counts, and passes the end', async () => {
@@ -241,96 +170,6 @@ describe('a slow network', () => {
     expect(performance.now() - started).toBeGreaterThan(150);
     proxy.heal();
     expect(await client.ask('fast')).toBe('fast\n');
-  });
-});
-
-describe('cutting a reply', () => {
-  it('lets the request pass, discards its reply and resets the link', async () => {
-    const client = dial();
-    await client.ask('a');
-    const cut = proxy.cutReply({ quietMs: 1 });
-    client.send('applied');
-    expect(await client.end()).toBe('ECONNRESET');
-    expect((await cut.done).number).toBe(1);
-    expect(client.received).toBe('a\n');
-    expect(arrived).toEqual(['a', 'applied']);
-    expect([cut.fired, cut.replies, proxy.stats.cut, proxy.broken]).toEqual([true, 1, 1, false]);
-    expect(await dial().ask('b')).toBe('b\n');
-  });
-
-  it('counts replies, of chosen links and matching requests only', async () => {
-    const [client, other] = [dial(), dial()];
-    await client.ask('a');
-    await other.ask('beat');
-    const cut = proxy.cutReply({
-      nth: 2,
-      quietMs: 1,
-      links: (link) => !link.hasSent('beat'),
-      matching: (request) => request.includes('settle'),
-    });
-    expect(await other.ask('settle')).toBe('settle\n');
-    expect(await client.ask('claim')).toBe('claim\n');
-    expect(await client.ask('settle 1')).toBe('settle 1\n');
-    expect(await client.ask('claim')).toBe('claim\n');
-    expect(cut.fired).toBe(false);
-    expect(await client.ask('settle 2')).toBe('');
-    expect([cut.fired, cut.replies]).toEqual([true, 2]);
-    expect(await other.ask('b')).toBe('b\n');
-  });
-
-  it('sees a request in several packets whole, and ignores what is neither request nor reply', async () => {
-    const client = dial();
-    await client.ask('a');
-    const heartbeat = Buffer.from([8, 0, 0, 0, 0, 0, 0, 0xce]);
-    const requests: string[] = [];
-    const cut = proxy.cutReply({
-      quietMs: 1,
-      matching: (request) => {
-        requests.push(String(request));
-        return request.includes('insert');
-      },
-    });
-    client.socket.write('in');
-    // The second half in a packet of its own.
-    while (proxy.stats.bytesOut < 4) await dial().ask('tick');
-    client.socket.write('sert\n');
-    expect(await client.end()).toBe('ECONNRESET');
-    expect(requests.at(-1)).toBe('insert\n');
-    expect(cut.fired).toBe(true);
-
-    const other = dial();
-    await other.ask('b');
-    const second = proxy.cutReply();
-    other.socket.write(heartbeat);
-    const third = dial();
-    second.disarm();
-    expect(await third.ask('c')).toBe('c\n');
-    expect([second.fired, second.replies]).toEqual([false, 0]);
-  });
-
-  it('ends also when the link is severed before the server was silent', async () => {
-    const client = dial();
-    await client.ask('a');
-    const cut = proxy.cutReply({ quietMs: 60_000 });
-    client.send('applied');
-    const other = dial();
-    while (!cut.fired) await other.ask('tick');
-    cut.disarm();
-    proxy.sever((link) => link.number === 1);
-    expect((await cut.done).number).toBe(1);
-    expect(proxy.stats.cut).toBe(1);
-  });
-
-  it('drops what the client sends while its reply is being discarded', async () => {
-    const client = dial();
-    await client.ask('a');
-    const cut = proxy.cutReply({ quietMs: 30 });
-    client.send('applied');
-    const other = dial();
-    while (!cut.fired) await other.ask('tick');
-    client.send('never');
-    await cut.done;
-    expect(arrived.filter((line) => line !== 'tick')).toEqual(['a', 'applied']);
   });
 });
 

@@ -1,8 +1,9 @@
 import type { SettleOp } from '@millrace/core';
 import type { ModelOperation } from './operation.ts';
-import { openSession, queueNames, taskNames } from './resolve.ts';
+import { openSession } from './resolve.ts';
 import type { AuditedRun } from './run-program.ts';
 import type { Scale } from './scale.ts';
+import { queueNames, taskNames } from './vocabulary.ts';
 
 /**
  * What ends every program: everything is read, then everything that stands in the way is taken away, and what is left

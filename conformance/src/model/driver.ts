@@ -1,45 +1,43 @@
 import {
   type Broker,
   type Capabilities,
-  type Clock,
   isMillraceError,
   type QueueStats,
   type SessionSignal,
-  systemClock,
   type TaskFilter,
   type TaskStore,
 } from '@millrace/core';
 import { Client } from '../context/client.ts';
-import type { BrokerHarness, Target, VirtualClock } from '../harness.ts';
+import type { BrokerHarness, Target } from '../harness.ts';
 import { Hands } from './hands.ts';
 import { Naming } from './naming.ts';
 import type { ModelOperation, ModelOutcome } from './operation.ts';
+import { type TimeMachine, timeMachineOf } from './time-machine.ts';
 
 /** Does to a real broker what programs say, and puts what it answers into the words of the model. */
 export class Driver {
-  /** Time is virtual: moments are exact, and sessions can be stopped. */
+  /** Time is virtual, and moments are exact. */
   readonly exact: boolean;
+  readonly time: TimeMachine;
   readonly #harness: BrokerHarness;
   readonly #namespace: string;
-  readonly #virtual: VirtualClock | undefined;
-  readonly #clock: Clock;
   /** For everything but sessions. */
   #main: Broker<unknown>;
   /** For the sessions of all programs, unless each has a client of its own. */
   readonly #crew: Client | undefined;
   #naming = new Naming('');
   #hands: Hands;
-  #travelled = 0;
+  #ttlMs = 1_000;
 
   constructor(harness: BrokerHarness, namespace: string) {
     this.#harness = harness;
     this.#namespace = namespace;
-    this.#virtual = harness.clock?.(namespace);
-    this.exact = this.#virtual !== undefined;
-    this.#clock = this.#virtual ?? systemClock;
+    this.time = timeMachineOf(harness, namespace);
+    this.exact = this.time.kind === 'virtual';
     this.#main = this.#harness.connect(this.#target());
-    this.#crew = this.exact ? undefined : new Client(harness, { url: harness.url ?? '', namespace }, this.#clock);
-    this.#hands = new Hands({ harness, namespace, clock: this.#clock }, this.#naming, this.#crew);
+    const place = { url: harness.url ?? '', namespace };
+    this.#crew = this.time.kind === 'wall' ? new Client(harness, place, this.time.clock) : undefined;
+    this.#hands = this.#newHands();
   }
 
   open(): Promise<Capabilities> {
@@ -50,13 +48,7 @@ export class Driver {
   async begin(prefix: string): Promise<void> {
     await this.#hands.close();
     this.#naming = new Naming(prefix);
-    const place = { harness: this.#harness, namespace: this.#namespace, clock: this.#clock };
-    this.#hands = new Hands(place, this.#naming, this.#crew);
-  }
-
-  /** Milliseconds by the broker's clock; where that is not ours, by this machine's, journeys included. */
-  now(): number {
-    return this.#virtual === undefined ? Date.now() + this.#travelled : this.#virtual.now();
+    this.#hands = this.#newHands();
   }
 
   signalsOf(session: string): readonly SessionSignal[] {
@@ -104,7 +96,8 @@ export class Driver {
       case 'maintain':
         return { type: 'maintain', report: await this.#main.maintain({ maxTasks: 100_000 }) };
       case 'advance':
-        return this.#advance(operation.ms);
+        await this.time.advance(operation.ms, this.#target(), this.#ttlMs);
+        return { type: 'done' };
       case 'reopen':
         return this.#reopen();
       case 'queuePause':
@@ -113,7 +106,8 @@ export class Driver {
       case 'queueStats':
         return this.#queue(operation.type, naming.real(operation.queue));
       default:
-        return this.#hands.run(operation, async () => this.#virtual?.advance(0));
+        if (operation.type === 'openSession') this.#ttlMs = operation.ttlMs;
+        return this.#hands.run(operation, this.time);
     }
   }
 
@@ -138,16 +132,6 @@ export class Driver {
       return { type: 'queueStats', stats: { ...stats, queue: this.#naming.bare(stats.queue) } };
     }
     await (type === 'queuePause' ? queues.pause(queue) : queues.resume(queue));
-    return { type: 'done' };
-  }
-
-  async #advance(ms: number): Promise<ModelOutcome> {
-    if (this.#virtual !== undefined) {
-      await this.#virtual.advance(ms);
-    } else {
-      await this.#harness.hooks?.travel?.(this.#target(), ms);
-      this.#travelled += ms;
-    }
     return { type: 'done' };
   }
 
@@ -177,7 +161,12 @@ export class Driver {
     return tasks;
   }
 
+  #newHands(): Hands {
+    const place = { harness: this.#harness, namespace: this.#namespace, clock: this.time.clock };
+    return new Hands(place, this.#naming, this.#crew);
+  }
+
   #target(): Target {
-    return { url: this.#harness.url ?? '', namespace: this.#namespace, clock: this.#clock };
+    return { url: this.#harness.url ?? '', namespace: this.#namespace, clock: this.time.clock };
   }
 }

@@ -3,6 +3,7 @@ import { Client } from '../context/client.ts';
 import type { BrokerHarness } from '../harness.ts';
 import type { Naming } from './naming.ts';
 import type { ModelOperation, ModelOutcome } from './operation.ts';
+import type { TimeMachine } from './time-machine.ts';
 
 type InSession = Extract<ModelOperation, { readonly session: string }>;
 
@@ -41,7 +42,7 @@ export class Hands {
     return this.#hands.get(name)?.session.lost.aborted === true;
   }
 
-  async run(operation: InSession, settleTime: () => Promise<void>): Promise<ModelOutcome> {
+  async run(operation: InSession, time: TimeMachine): Promise<ModelOutcome> {
     if (operation.type === 'openSession') return this.#open(operation);
     const hand = this.#hands.get(operation.session);
     if (hand === undefined) throw new TypeError(`there is no session ${operation.session}`);
@@ -65,7 +66,7 @@ export class Hands {
       case 'thaw':
         hand.client.thaw();
         // Beats that fell due meanwhile go out, and are answered, before it is asked.
-        await settleTime();
+        await time.settle(() => hand.session.lost.aborted);
         return { type: 'thaw', lost: hand.session.lost.aborted };
     }
   }

@@ -1,10 +1,11 @@
-import { type FailureKind, type Lease, type NewTask, type SettleOp, type TaskReport, transition } from '@millrace/core';
-import type { Both, Command, LeaseSpec, TaskSpec } from './command.ts';
+import { type FailureKind, type Lease, type SettleOp, type TaskReport, transition } from '@millrace/core';
+import type { Both, Command, LeaseSpec } from './command.ts';
 import type { ModelOperation } from './operation.ts';
 import { heldBy } from './rules/sessions.ts';
 import type { ModelRules } from './rules.ts';
 import type { Scale } from './scale.ts';
 import type { ModelSession, ModelState } from './state.ts';
+import { at, failureKinds, limits, newTask, plainSpec, priorities, queueNames, taskNames } from './vocabulary.ts';
 
 /** What commands are resolved against: what there is, and what there ever was. */
 export interface Surroundings {
@@ -16,24 +17,6 @@ export interface Surroundings {
   /** Leases given out so far. */
   readonly leases: readonly Lease[];
 }
-
-/** Names that differ in case only from what a backend might make of them. */
-export const queueNames: readonly string[] = ['q0', 'Q1'];
-export const taskNames: readonly string[] = ['a', 'B'];
-/** Inputs that a store which looks into them would change. */
-const inputs: readonly (string | undefined)[] = [
-  '1',
-  undefined,
-  'null',
-  '{"b":1,"a":[2.50,1e2]}',
-  '"\\u0000 ö🚀"',
-  '{"__proto__":{"x":1}}',
-];
-const kinds: readonly FailureKind[] = ['error', 'timeout', 'invalid', 'unregistered'];
-const keys: readonly (string | undefined)[] = [undefined, 'k0', 'k1'];
-const priorities: readonly number[] = [4, 4, 7, 0, 9];
-const attempts: readonly number[] = [2, 1, 3, Number.POSITIVE_INFINITY];
-const limits: readonly number[] = [1, 2, 5];
 
 /**
  * Makes calls of the contract from a command. None when there is nothing it could be about, or the broker does not
@@ -52,13 +35,13 @@ function resolveOne(command: Exclude<Command, { type: 'crash' }>, around: Surrou
     case 'enqueue':
       return {
         type: 'enqueue',
-        tasks: command.tasks.map((spec, index) => newTask(`t${ids.length + index}`, spec, around)),
+        tasks: command.tasks.map((spec, index) => newTask(`t${ids.length + index}`, spec, rules, scale)),
       };
     case 'repeat': {
       const id = at(ids, command.task);
       if (id === undefined || !rules.capabilities.idempotentIds) return undefined;
       const spec = command.spec ?? { ...plainSpec, name: command.task % 2 };
-      return { type: 'enqueue', tasks: [newTask(id, spec, around)] };
+      return { type: 'enqueue', tasks: [newTask(id, spec, rules, scale)] };
     }
     case 'claim':
       return resolveClaim(command, around);
@@ -101,54 +84,8 @@ export function openSession(state: ModelState, scale: Scale): ModelOperation {
   return { type: 'openSession', session, ttlMs: scale.ttlMs, worker: `w${state.sessions.size}@host` };
 }
 
-function at<T>(list: readonly T[], index: number): T | undefined {
-  return list.length === 0 ? undefined : list[index % list.length];
-}
-
 function both<T>(list: readonly T[], which: Both): T[] {
   return which === 2 ? [...list] : list.slice(which, which + 1);
-}
-
-const plainSpec: TaskSpec = {
-  name: 0,
-  queue: 0,
-  key: 0,
-  until: 'settled',
-  conflict: 'ignore',
-  delay: 0,
-  expiry: 0,
-  priority: 0,
-  attempts: 0,
-  input: 0,
-  past: false,
-  invalid: false,
-};
-
-function newTask(id: string, spec: TaskSpec, { rules, scale }: Surroundings): NewTask {
-  const { unique } = rules.capabilities;
-  const key = unique === false ? undefined : at(keys, spec.key);
-  const expiresInMs = at(scale.expiries, spec.expiry);
-  const input = at(inputs, spec.input);
-  const mayReplace = unique !== false && unique.replace;
-  return {
-    id,
-    name: at(taskNames, spec.name) as string,
-    queue: at(queueNames, spec.queue) as string,
-    headers: spec.name === 1 ? { Trace: id } : {},
-    priority: spec.invalid ? 99 : (at(priorities, spec.priority) as number),
-    delayMs: at(scale.delays, spec.delay) ?? 0,
-    maxAttempts: at(attempts, spec.attempts) as number,
-    version: 1,
-    ...(input !== undefined && { input }),
-    ...(spec.past && { delayMs: 0, runAt: 0 }),
-    ...(expiresInMs !== undefined && { expiresInMs }),
-    ...(key !== undefined &&
-      unique !== false && {
-        key,
-        keyUntil: unique.until.includes(spec.until) ? spec.until : (unique.until[0] ?? 'settled'),
-        onConflict: mayReplace ? spec.conflict : 'ignore',
-      }),
-  };
 }
 
 function liveSessions(state: ModelState): ModelSession[] {
@@ -204,7 +141,7 @@ function resolveSettle(
 
 function settleOp(how: SettleOp['type'], lease: Lease, delay: number, index: number, around: Surroundings): SettleOp {
   const delayMs = at(around.scale.delays, delay) ?? 0;
-  const kind = at(kinds, delay) as FailureKind;
+  const kind = at(failureKinds, delay) as FailureKind;
   const failure = { kind, name: 'Error', message: `broke ${lease.taskId}` };
   const task = around.state.tasks.get(lease.taskId);
   // Core never asks for another attempt beyond the last.

@@ -92,7 +92,8 @@ export async function runModel(harness: BrokerHarness, options: ModelOptions = {
     const parameters = {
       seed,
       numRuns: runs,
-      endOnFailure: !shrink,
+      // fast-check tries thousands of programs, which only a virtual clock makes cheap.
+      endOnFailure: !shrink || level === 'L2',
       ...(options.path !== undefined && { path: options.path }),
     };
     const details = await fc.check(property, parameters);
@@ -157,8 +158,7 @@ async function makeBench(harness: BrokerHarness): Promise<Bench> {
   const driver = new Driver(harness, newNamespace('model'));
   const capabilities = await driver.open();
   const rules = rulesFor(capabilities);
-  const time = driver.exact ? 'virtual' : harness.hooks?.travel === undefined ? 'wall' : 'travel';
-  const scale = scaleFor(capabilities, time);
+  const scale = scaleFor(capabilities, driver.time.kind);
   if (!driver.exact) return new SharedBench(driver, rules, scale);
   await driver.close();
   return {

@@ -100,15 +100,15 @@ class Run {
   }
 
   async do(operation: ModelOperation, commanded: boolean): Promise<ModelOutcome> {
-    const from = this.#driver.now();
+    const from = this.#driver.time.now();
     const outcome = await this.#driver.run(operation);
     this.trace.push({ operation, outcome, commanded });
     const occasion: Occasion = {
       step: this.trace.length,
       // A clock that shows whole milliseconds may be one behind.
       now: this.#driver.exact
-        ? { from: this.#driver.now(), to: this.#driver.now() }
-        : { from: from - 1, to: this.#driver.now() + 1 },
+        ? { from: this.#driver.time.now(), to: this.#driver.time.now() }
+        : { from: from - 1, to: this.#driver.time.now() + 1 },
       exact: this.#driver.exact,
     };
     this.#follow(operation, outcome, occasion);

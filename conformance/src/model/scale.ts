@@ -15,27 +15,25 @@ export interface Scale {
 const dayMs = 86_400_000;
 
 /**
- * On a virtual clock: everything is measured in times to live, long ones, because a clock that advances has to stop
- * at each heartbeat. In real time: now and far away, with journeys over the far, and sessions that outlive the program.
+ * On a virtual clock and on journeys everything is measured in times to live, long ones, because time has to stop at
+ * each heartbeat. In real time there is now and far away, and sessions outlive the program.
  */
 export function scaleFor(capabilities: Capabilities, time: 'virtual' | 'travel' | 'wall'): Scale {
   const ttlMs = Math.min(capabilities.session.maxTtlMs, dayMs);
-  const longest = capabilities.delay.maxMs;
+  const never = [undefined, undefined, undefined, undefined, undefined];
+  const possible = (delays: readonly number[]): number[] => delays.filter((ms) => ms <= capabilities.delay.maxMs);
   if (time === 'virtual') {
     // The last does not fit into 31 bits.
-    const delays = [0, 0, 0, 0, 0, 0, 1_500, ttlMs / 4, 2 * ttlMs, 2 ** 31 + 7].filter((ms) => ms <= longest);
+    const delays = possible([0, 0, 0, 0, 0, 0, 1_500, ttlMs / 4, 2 * ttlMs, 2 ** 31 + 7]);
     const advances = [1, 1_500, 1_500, ttlMs / 4, ttlMs / 4, ttlMs / 2, ttlMs, 2 * ttlMs, 10 * dayMs];
-    const never = [undefined, undefined, undefined, undefined, undefined];
     return { ttlMs, delays, expiries: [...never, 500, ttlMs / 2], advances, mortal: true };
   }
   if (time === 'travel') {
-    return {
-      ttlMs,
-      delays: [0, 0, 60_000],
-      expiries: [undefined, undefined, 120_000],
-      advances: [61_000, 125_000],
-      mortal: false,
-    };
+    // A stage of a journey takes real time, so that long ones are rare.
+    const delays = possible([0, 0, 0, 0, 60_000, ttlMs / 4]);
+    const advances = [61_000, 61_000, 125_000, 125_000, ttlMs / 4, ttlMs / 2];
+    return { ttlMs, delays, expiries: [...never, 120_000], advances, mortal: true };
   }
-  return { ttlMs, delays: [0, 0, 3_600_000], expiries: [undefined, undefined, 7_200_000], advances: [], mortal: false };
+  const delays = possible([0, 0, 3_600_000]);
+  return { ttlMs, delays, expiries: [undefined, undefined, 7_200_000], advances: [], mortal: false };
 }

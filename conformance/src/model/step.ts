@@ -1,4 +1,4 @@
-import type { ModelOutcome } from './operation.ts';
+import type { ModelOutcome, Occasion } from './operation.ts';
 import type { ModelState } from './state.ts';
 
 /** One legal way an operation may end. */
@@ -14,7 +14,7 @@ export interface Step<T = ModelOutcome> {
 export function inTurn<Part, Outcome>(
   state: ModelState,
   parts: readonly Part[],
-  apply: (state: ModelState, part: Part) => readonly Step<Outcome>[],
+  apply: (state: ModelState, part: Part, index: number) => readonly Step<Outcome>[],
   observed?: readonly unknown[],
   matches?: (expected: Outcome, observed: unknown) => boolean,
 ): Step<Outcome[]>[] {
@@ -22,7 +22,7 @@ export function inTurn<Part, Outcome>(
   for (const [index, part] of parts.entries()) {
     const next: Step<Outcome[]>[] = [];
     for (const way of ways) {
-      for (const step of apply(way.state, part)) {
+      for (const step of apply(way.state, part, index)) {
         if (observed !== undefined && matches !== undefined && !matches(step.outcome, observed[index])) continue;
         next.push({ outcome: [...way.outcome, step.outcome], state: step.state });
       }
@@ -30,4 +30,9 @@ export function inTurn<Part, Outcome>(
     ways = next;
   }
   return ways;
+}
+
+/** The occasion of one part of a list: a little after the part before it, on a clock that may have moved on. */
+export function partOf(occasion: Occasion, index: number): Occasion {
+  return { ...occasion, step: occasion.step + index / 10_000 };
 }

@@ -81,7 +81,7 @@ export const harness: BrokerHarness = {
       await client.query(`drop schema if exists "${namespace}" cascade`);
     }),
   hooks: {
-    transaction: (_target, body) => inTransaction(serverUrl, body),
+    transaction: (target, body) => inTransaction(target.url, body),
     savepoint: (transaction, body) => withSavepoint(transaction as PostgresTransaction, body),
     travel: ({ namespace }, ms) =>
       withClient(serverUrl, async (client) => {

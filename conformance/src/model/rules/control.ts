@@ -3,7 +3,7 @@ import { later } from '../instant.ts';
 import type { ModelOperation, Occasion } from '../operation.ts';
 import type { ModelRules } from '../rules.ts';
 import { type ModelState, type ModelTask, withTask } from '../state.ts';
-import { inTurn, type Step } from '../step.ts';
+import { inTurn, partOf, type Step } from '../step.ts';
 import { variantsOf } from './background.ts';
 import { ownerOf } from './enqueue.ts';
 
@@ -20,7 +20,7 @@ export function applyControl(
   return inTurn(
     state,
     operation.ids,
-    (at, id) => controlOne(at, id, operation, occasion, rules),
+    (at, id, index) => controlOne(at, id, operation, partOf(occasion, index), rules),
     observed,
     (expected, seen) => expected === seen,
   );

@@ -3,7 +3,7 @@ import { between, type Due, type Instant, later } from '../instant.ts';
 import type { Occasion } from '../operation.ts';
 import type { ModelRules } from '../rules.ts';
 import { type ModelState, type ModelTask, withTask } from '../state.ts';
-import { inTurn, type Step } from '../step.ts';
+import { inTurn, partOf, type Step } from '../step.ts';
 import { variantsOf } from './background.ts';
 
 /** Enqueues a batch: one task after the other, or nothing at all where batches are atomic and one is invalid. */
@@ -17,7 +17,13 @@ export function applyEnqueue(
   if (rules.capabilities.batch.enqueueAtomic && tasks.some((task) => !isValid(task))) {
     return [{ outcome: tasks.map(() => rejected), state }];
   }
-  return inTurn(state, tasks, (at, task) => enqueueOne(at, task, occasion, rules), observed, isSameOutcome);
+  return inTurn(
+    state,
+    tasks,
+    (at, task, index) => enqueueOne(at, task, partOf(occasion, index), rules),
+    observed,
+    isSameOutcome,
+  );
 }
 
 const rejected: EnqueueOutcome = { status: 'rejected', error: new ValidationError('priority is out of range') };

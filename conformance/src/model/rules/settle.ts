@@ -4,7 +4,7 @@ import { between, type Due, later, mayHaveCome } from '../instant.ts';
 import type { Occasion } from '../operation.ts';
 import type { ModelRules } from '../rules.ts';
 import { type ModelError, type ModelState, type ModelTask, withTask } from '../state.ts';
-import { inTurn, type Step } from '../step.ts';
+import { inTurn, partOf, type Step } from '../step.ts';
 import { variantsOf } from './background.ts';
 import { endRun, type RunEnd } from './end-run.ts';
 
@@ -27,9 +27,9 @@ export function applySettle(
   rules: ModelRules,
   observed?: readonly SettleOutcome[],
 ): Step<SettleOutcome[]>[] {
-  const settleOne = (at: ModelState, operation: SettleOp): Step<SettleOutcome>[] =>
+  const settleOne = (at: ModelState, operation: SettleOp, index: number): Step<SettleOutcome>[] =>
     asHolder(at, session, operation.lease, occasion, rules, (task) =>
-      endRun(task, runEnd(task, operation, occasion), occasion.now),
+      endRun(task, runEnd(task, operation, partOf(occasion, index)), occasion.now),
     );
   return inTurn(state, operations, settleOne, observed, isSame);
 }
