@@ -117,7 +117,7 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
     throwIfAborted(callOptions?.signal, 'enqueue');
     const work =
       callOptions?.transaction === undefined
-        ? Promise.all(tasks.map((task) => batcher.add(task)))
+        ? batcher.addInOrder(tasks)
         : storeInTransaction(tasks, callOptions.transaction as Tx);
     return callOptions?.signal === undefined ? work : abandonOnAbort(work, callOptions.signal);
   }

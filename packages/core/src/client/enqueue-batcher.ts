@@ -54,6 +54,19 @@ export class EnqueueBatcher {
     });
   }
 
+  /** Tasks of one call keep their order: a batch is only sent when the one before it is stored (ORD-03). */
+  async addInOrder(tasks: readonly NewTask[]): Promise<EnqueueOutcome[]> {
+    const [only] = tasks;
+    if (tasks.length === 1 && only !== undefined) return [await this.add(only)];
+    const outcomes: EnqueueOutcome[] = [];
+    const size = Math.min(largestBatch, this.#maxBatch());
+    for (let start = 0; start < tasks.length; start += size) {
+      const batch = tasks.slice(start, start + size).map((task) => this.add(task));
+      for (const outcome of await Promise.all(batch)) outcomes.push(outcome);
+    }
+    return outcomes;
+  }
+
   /** Resolves when everything added so far has been answered. */
   drain(): Promise<void> {
     if (this.#inFlight === 0 && this.#waiting.length === 0) return Promise.resolve();

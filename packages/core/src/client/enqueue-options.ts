@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import { checkInteger, checkKnownOptions, checkName, kindOf } from '../adapter/checks.ts';
 import type { TaskDefinition } from '../define-task.ts';
 import { type Duration, parseDuration } from '../duration.ts';
@@ -12,6 +11,7 @@ import {
   priorityRange,
   type TaskHeaders,
 } from '../task.ts';
+import { newTaskId } from './task-id.ts';
 
 /** How one task is enqueued. */
 export interface EnqueueOptions<Tx = never> {
@@ -79,7 +79,7 @@ export function buildTask(
   inherited: TaskHeaders | undefined,
 ): NewTask {
   const task: Mutable<NewTask> = {
-    id: options?.id ?? uuidv7(),
+    id: options?.id ?? newTaskId(),
     name: definition.name,
     queue: definition.queue,
     // A copy: it may be sent later, and the caller may go on using its object.

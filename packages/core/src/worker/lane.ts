@@ -31,7 +31,7 @@ export interface Held {
 
 /** Work to keep at hand while the next claim is under way, in milliseconds of all slots. */
 const lookAheadMs = 50;
-const longestLookAhead = 500;
+const longestLookAhead = 2_000;
 /** How long the event loop may be kept from I/O by starting handlers. */
 const sliceMs = 10;
 /** One long poll. It is asked again at once; a shorter one only costs round trips. */

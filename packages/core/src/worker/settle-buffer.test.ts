@@ -28,14 +28,14 @@ describe('SettleBuffer', () => {
     expect(buffer.pending).toBe(0);
   });
 
-  it('sends at most 500 at once, at most two batches at a time', async () => {
+  it('sends at most 1,000 at once, at most two batches at a time', async () => {
     const { session, buffer } = setUp();
     const pass: (() => void)[] = [];
     session.onSettle = (operations) =>
       new Promise((resolve) => pass.push(() => resolve(operations.map(() => 'applied'))));
-    for (const operation of completes(1_800)) buffer.add(session, operation);
+    for (const operation of completes(3_600)) buffer.add(session, operation);
     await turns();
-    expect(session.settleBatches.map((batch) => batch.length)).toEqual([500, 500]);
+    expect(session.settleBatches.map((batch) => batch.length)).toEqual([1_000, 1_000]);
     pass[0]?.();
     await until(() => session.settleBatches.length === 3);
     await turns();
@@ -45,7 +45,7 @@ describe('SettleBuffer', () => {
       pass[index]?.();
     }
     await buffer.drain();
-    expect(session.settleBatches.map((batch) => batch.length)).toEqual([500, 500, 500, 300]);
+    expect(session.settleBatches.map((batch) => batch.length)).toEqual([1_000, 1_000, 1_000, 600]);
   });
 
   it('keeps sessions apart', async () => {

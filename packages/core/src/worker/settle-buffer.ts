@@ -7,7 +7,7 @@ export type SettleListener = (operation: SettleOp, outcome: SettleOutcome) => vo
 
 // One batch on its way while the next gathers; a second one keeps the server busy meanwhile.
 const maxInFlight = 2;
-const maxBatch = 500;
+const maxBatch = 1_000;
 
 interface SessionQueue {
   readonly session: Session;
