@@ -46,9 +46,9 @@ export class DigestProcess {
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
-    this.ended = once(this.child, 'close').then(([code, signal]: [number | null, NodeJS.Signals | null]) => ({
-      code,
-      signal,
+    this.ended = once(this.child, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
       stdout: this.stdout,
       stderr: this.stderr,
     }));
