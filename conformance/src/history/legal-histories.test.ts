@@ -31,7 +31,7 @@ describe('legal histories are never blamed', () => {
       ...(order === 'best-effort' && { priority: { levels: 10, strict: false } }),
     });
     let groups = 0;
-    for (let seed = 1; seed <= Number(process.env.HISTORIES ?? 40); seed++) {
+    for (let seed = 1; seed <= Number(process.env.HISTORIES ?? 12); seed++) {
       const events = await randomHistory({ ...options, capabilities, seed, calls: 25 });
       const report = checkHistory(events, { capabilities, seed });
       const failed = report.verdicts.filter((verdict) => verdict.status === 'fail').map((verdict) => verdict.id);

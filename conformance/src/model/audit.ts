@@ -15,14 +15,23 @@ export async function* auditOperations(run: AuditedRun, scale: Scale): AsyncGene
     if (session.state === 'live') yield { type: 'endSession', session: session.id, close: false };
   }
   for (const queue of run.state.pausedQueues) yield { type: 'queueResume', queue };
-  if (scale.advances.length > 0)
-    yield { type: 'advance', ms: scale.mortal ? 3 * scale.ttlMs : Math.max(...scale.advances) };
+  const ms = healingMs(run, scale);
+  if (ms > 0) yield { type: 'advance', ms };
   yield { type: 'maintain' };
   const paused = [...run.state.tasks.values()].filter((task) => task.state === 'paused').map((task) => task.id);
   if (paused.length > 0 && run.rules.capabilities.tasks.pause.length > 0)
     yield { type: 'control', control: 'resume', ids: paused };
   yield* drain(run, scale);
   yield* readAll(run);
+}
+
+/** Long enough for what is delayed to fall due, and for whoever fell silent to be given up. */
+function healingMs({ state }: AuditedRun, scale: Scale): number {
+  if (scale.advances.length === 0) return 0;
+  const isSilent = [...state.sessions.values()].some((session) => session.deadline !== undefined);
+  const patience = isSilent ? scale.ttlMs : 0;
+  // A delay that does not fit into 31 bits is looked at, not waited for.
+  return patience + Math.max(...scale.delays.filter((delayMs) => delayMs < 2 ** 31)) + 1_000;
 }
 
 function* readAll({ ids, rules }: AuditedRun): Generator<ModelOperation> {

@@ -83,9 +83,11 @@ export async function runModel(harness: BrokerHarness, options: ModelOptions = {
   const bench = await makeBench(harness);
   try {
     let operations = 0;
+    let failed: ProgramRun | undefined;
     const property = fc.asyncProperty(programs(fc, longest), async (program) => {
       const run = await bench.run(program);
       operations += run.trace.length;
+      if (run.mismatch !== undefined) failed = run;
       return run.mismatch === undefined;
     });
     const shrink = options.shrink ?? true;
@@ -101,7 +103,7 @@ export async function runModel(harness: BrokerHarness, options: ModelOptions = {
     if (!details.failed) return { status: 'pass', ...about, ms: performance.now() - started };
     const [found] = details.counterexample ?? [[]];
     const replay = `seed=${seed},path=${details.counterexamplePath ?? '0'}`;
-    const failure = await describeFailure(bench, found, replay, shrink);
+    const failure = await describeFailure(bench, found, replay, shrink, failed);
     return { status: 'fail', ...about, ms: performance.now() - started, failure };
   } finally {
     await bench.close();
@@ -139,13 +141,17 @@ async function describeFailure(
   found: readonly Command[],
   replay: string,
   shrink: boolean,
+  failed: ProgramRun | undefined,
 ): Promise<ModelFailure> {
   const fails = async (shorter: readonly Command[]): Promise<boolean> =>
     (await bench.run(shorter)).mismatch !== undefined;
   const program = shrink ? await shortenProgram(found, fails) : found;
-  const run = await bench.run(program);
-  // A failure that does not come back is a race: then what was found first is all there is.
-  return { replay, program, run, explanation: explainMismatch(run), scenario: scenarioSource(run, replay) };
+  const again = await bench.run(program);
+  // A failure that does not come back is a race: then what was seen first is all there is.
+  const run = again.mismatch === undefined && failed !== undefined ? failed : again;
+  const note = run === again ? '' : '\n  It did not happen again: look for a race, or for time that passed meanwhile.';
+  const explanation = `${explainMismatch(run)}${note}`;
+  return { replay, program, run, explanation, scenario: scenarioSource(run, replay) };
 }
 
 /** Where programs run. */

@@ -28,22 +28,13 @@ export function variantsOf(state: ModelState, task: ModelTask, now: Instant, rul
   return variants;
 }
 
-/** What a task is once maintenance has done all that it surely had to. */
-export function maintained(
-  state: ModelState,
-  task: ModelTask,
-  now: Instant,
-  rules: ModelRules,
-): { readonly task: Variant; readonly kinds: readonly BackgroundKind[] } {
-  const kinds: BackgroundKind[] = [];
-  let current: Variant = task;
-  while (current !== undefined) {
-    const step: BackgroundStep | undefined = stepsOf(state, current, now, rules).find((each) => each.certain);
-    if (step === undefined) break;
-    kinds.push(step.kind);
-    current = step.result;
-  }
-  return { task: current, kinds };
+/**
+ * What a task is after a round of maintenance that did all it surely had to. What it makes of a task may leave more to
+ * do, such as a task taken back whose time is over; that may have to wait for the next round.
+ */
+export function maintained(state: ModelState, task: ModelTask, now: Instant, rules: ModelRules): Variant {
+  const step = stepsOf(state, task, now, rules).find((each) => each.certain);
+  return step === undefined ? task : step.result;
 }
 
 /** The kinds of work maintenance reports. */

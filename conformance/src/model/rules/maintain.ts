@@ -16,14 +16,11 @@ export function applyMaintain(
 ): Step[] {
   let next = state;
   const most: Record<BackgroundKind, number> = { reclaimed: 0, expired: 0, pruned: 0 };
-  const sure: Record<BackgroundKind, number> = { reclaimed: 0, expired: 0, pruned: 0 };
   for (const task of state.tasks.values()) {
-    const after = maintained(state, task, occasion.now, rules);
-    for (const kind of after.kinds) sure[kind] += 1;
     for (const kind of possibleKinds(state, task, occasion.now, rules)) most[kind] += 1;
-    next = withTask(next, task.id, after.task);
+    next = withTask(next, task.id, maintained(state, task, occasion.now, rules));
   }
-  if (observed === undefined) return [{ outcome: { type: 'maintain', report: { ...sure, more: false } }, state: next }];
+  if (observed === undefined) return [{ outcome: { type: 'maintain', report: { ...most, more: false } }, state: next }];
   if (observed.type !== 'maintain' || observed.report.more) return [];
   // Somebody else may have been first, so there is no least; and it cannot have done what was not there to be done.
   const isRight = kinds.every((kind) => !occasion.exact || observed.report[kind] <= most[kind]);
