@@ -1,15 +1,14 @@
-import type { Broker, Capabilities, Delivery, NewTask, Session, SettleOp } from '@millrace/core';
+import type { Broker, Capabilities, Delivery, Session } from '@millrace/core';
 import type { HistoryEvent } from '../src/history/event.ts';
 import { memoryJournal } from '../src/history/journal.ts';
 import { recordBroker } from '../src/history/recorded-broker.ts';
 import { recordFields } from '../src/history/recorded-task-store.ts';
 import { Recorder } from '../src/history/recorder.ts';
 import { ModelBackend } from './model-broker.ts';
+import { controlTask, names, newTask, queues, settleOf } from './random-choices.ts';
 import { Simulation } from './simulation.ts';
 
 const ttlMs = 200;
-const queues = ['line', 'other'];
-const names = ['work', 'more'];
 
 /** What a random history is made of. */
 export interface RandomHistoryOptions {
@@ -62,7 +61,7 @@ class HistoryRun {
     const { dice } = this.#simulation;
     for (let call = 0; call < this.#options.calls; call++) {
       await this.#pause(8);
-      const tasks = Array.from({ length: dice.chance(0.2) ? 3 : 1 }, () => this.#task());
+      const tasks = Array.from({ length: dice.chance(0.2) ? 3 : 1 }, () => newTask(this.#ids, dice));
       // A caller that was not answered asks again: the id makes that safe.
       for (let tries = 0; tries < 3; tries++) {
         const answered = await broker.enqueue(tasks).catch(() => undefined);
@@ -77,7 +76,7 @@ class HistoryRun {
     for (let call = 0; call < this.#options.calls; call++) {
       await this.#pause(10);
       const id = dice.pick(this.#ids.length > 0 ? this.#ids : ['nobody']);
-      await this.#control(broker, id).catch(() => {});
+      await controlTask(broker, id, this.#ids, dice).catch(() => {});
     }
     for (const queue of queues) await this.#persist(() => broker.queues.resume(queue));
   }
@@ -151,92 +150,11 @@ class HistoryRun {
       recorder.note(role, 'end', { task, queue: delivery.queue, fence, attempt });
       if (this.#simulation.dice.chance(0.1)) await session.report([{ lease: delivery.lease, begun: true }]);
       if (this.#simulation.dice.chance(0.05)) continue;
-      const operation = this.#settle(delivery);
+      const operation = settleOf(delivery, this.#simulation.dice);
       let [outcome] = await session.settle([operation]);
       // An answer that was lost is asked for again, as the core does.
       for (let tries = 0; outcome === 'unknown' && tries < 2; tries++) [outcome] = await session.settle([operation]);
     }
-  }
-
-  #settle({ lease, maxAttempts }: Delivery): SettleOp {
-    const { dice } = this.#simulation;
-    const failure = { kind: 'error', name: 'Error', message: 'it broke' } as const;
-    const how = dice.pick([
-      'complete',
-      'complete',
-      'complete',
-      'retry',
-      'retry',
-      'fail',
-      'release',
-      'snooze',
-      'pause',
-      'cancel',
-    ]);
-    if (how === 'retry' && lease.attempt < maxAttempts) {
-      return { type: 'retry', lease, delayMs: dice.pick([0, 0, 20, 60]), failure };
-    }
-    if (how === 'retry' || how === 'fail') return { type: 'fail', lease, failure };
-    if (how === 'snooze') return { type: 'snooze', lease, delayMs: dice.pick([0, 30]) };
-    if (how === 'complete') return { type: 'complete', lease, output: `"${lease.fence}"` };
-    return { type: how as 'release' | 'pause' | 'cancel', lease };
-  }
-
-  async #control(broker: Broker<never>, id: string): Promise<void> {
-    const { dice } = this.#simulation;
-    const { tasks, queues: lines } = broker;
-    const queue = dice.pick(queues);
-    if (tasks === undefined) return;
-    switch (dice.below(12)) {
-      case 0:
-        return void (await tasks.cancel([id]));
-      case 1:
-        return void (await tasks.pause([id]));
-      case 2:
-      case 3:
-        return void (await tasks.resume([id]));
-      case 4:
-        return void (await tasks.rerun([id]));
-      case 5:
-        return void (await tasks.remove([id]));
-      case 6:
-        return void (await tasks.reschedule([id], { delayMs: dice.pick([0, 40]) }));
-      case 7:
-        return void (await tasks.update([id], dice.chance(0.5) ? { priority: 9 } : { input: '"updated"' }));
-      case 8:
-        return lines.pause(queue);
-      case 9:
-        return lines.resume(queue);
-      case 10:
-        return dice.chance(0.2) ? void (await lines.purge(queue)) : undefined;
-      default:
-        return void (await tasks.get([id, dice.pick(this.#ids.length > 0 ? this.#ids : ['nobody'])]));
-    }
-  }
-
-  #task(): NewTask {
-    const { dice } = this.#simulation;
-    const again = this.#ids.length > 0 && dice.chance(0.05);
-    const id = again ? dice.pick(this.#ids) : `t${this.#ids.length}`;
-    if (!again) this.#ids.push(id);
-    const key = dice.chance(0.3) ? dice.pick(['k0', 'k1']) : undefined;
-    return {
-      id,
-      name: dice.pick(names),
-      queue: dice.pick(queues),
-      input: `"${id}"`,
-      headers: {},
-      priority: dice.pick([4, 4, 4, 7, 0]),
-      delayMs: dice.pick([0, 0, 0, 25, 80]),
-      maxAttempts: dice.pick([1, 2, 3, Number.POSITIVE_INFINITY]),
-      version: 1,
-      ...(dice.chance(0.1) && { expiresInMs: 100 }),
-      ...(key !== undefined && {
-        key,
-        keyUntil: dice.pick(['settled', 'started'] as const),
-        onConflict: dice.pick(['ignore', 'replace'] as const),
-      }),
-    };
   }
 
   #process(role: string): { readonly broker: Broker<never>; readonly recorder: Recorder; readonly pid: number } {

@@ -4,51 +4,6 @@ import { strictCapabilities } from '../../test/history-script.ts';
 
 const anomalies: readonly Anomaly[] = [
   {
-    name: 'cancelled but ran',
-    fails: ['H13'],
-    inject: (s) =>
-      enqueued(s)
-        .control('cancel', 'x', { at: 1_010 })
-        .claim('x', 1, 1, { at: 1_020 })
-        .settle('settleCancel', 'x', 1, { at: 1_030 }),
-  },
-  {
-    name: 'cancelled while running, given out again',
-    fails: ['H13'],
-    inject: (s) =>
-      claimed(s)
-        .control('cancel', 'x', { at: 1_012 }, 'requested')
-        .settle('release', 'x', 1, { at: 1_020 })
-        .claim('x', 2, 1, { at: 1_030 })
-        .settle('complete', 'x', 2, { at: 1_040 }),
-  },
-  {
-    name: 'stop that nobody was told of',
-    fails: ['H13'],
-    options: { signalWithinMs: 500 },
-    inject: (s) =>
-      claimed(s).control('cancel', 'x', { at: 1_012 }, 'requested').settle('settleCancel', 'x', 1, { at: 3_000 }),
-  },
-  {
-    name: 'paused queue claimed',
-    fails: ['H14'],
-    inject: (s) =>
-      enqueued(s)
-        .call('queuePause', { queue: 'line' }, 'ok', { at: 1_005, role: 'control' })
-        .claim('x', 1, 1, { at: 1_010 })
-        .settle('complete', 'x', 1, { at: 1_020 })
-        .call('queueResume', { queue: 'line' }, 'ok', { at: 1_900, role: 'control' }),
-  },
-  {
-    name: 'paused task claimed',
-    fails: ['H14'],
-    inject: (s) =>
-      enqueued(s)
-        .control('pause', 'x', { at: 1_005 })
-        .claim('x', 1, 1, { at: 1_010 })
-        .settle('complete', 'x', 1, { at: 1_020 }),
-  },
-  {
     name: 'unique key accepted twice',
     fails: ['H15'],
     inject: (s) => {
@@ -267,4 +222,4 @@ const anomalies: readonly Anomaly[] = [
   },
 ];
 
-describe('anomalies of control, order, limits and rest (H13 to H30)', () => findAnomalies(anomalies));
+describe('anomalies of keys, order, limits and rest (H15 to H30)', () => findAnomalies(anomalies));

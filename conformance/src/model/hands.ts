@@ -62,6 +62,7 @@ export class Hands {
         return { type: 'done' };
       case 'freeze':
         hand.client.freeze();
+        await time.calm();
         return { type: 'done' };
       case 'thaw':
         hand.client.thaw();

@@ -11,8 +11,10 @@ export interface TimeMachine {
   now(): number;
   /** Lets time pass, and every client that is alive notice. */
   advance(ms: number, target: Target, ttlMs: number): Promise<void>;
-  /** Lets what clients have sent be answered. */
+  /** Lets what clients have sent be answered, until something shows that it was. */
   settle(isDone: () => boolean): Promise<void>;
+  /** Lets what a client has sent arrive: a heartbeat under way must not come out at the end of a journey. */
+  calm(): Promise<void>;
 }
 
 /** The best there is: the harness's own clock, journeys of what is stored, or nothing. */
@@ -31,6 +33,7 @@ function virtualTime(clock: VirtualClock): TimeMachine {
     now: () => clock.now(),
     advance: async (ms) => clock.advance(ms),
     settle: async () => clock.advance(0),
+    calm: async () => clock.advance(0),
   };
 }
 
@@ -40,6 +43,7 @@ const wallTime: TimeMachine = {
   now: () => Date.now(),
   advance: async () => {},
   settle: async () => {},
+  calm: async () => {},
 };
 
 type Travel = (target: Target, ms: number) => Promise<void>;
@@ -82,6 +86,7 @@ function journeys(travel: Travel): TimeMachine {
     settle: async (isDone) => {
       for (let waited = 0; waited < longestAnswerMs && !isDone(); waited += answerMs) await pause(answerMs);
     },
+    calm: () => pause(4 * answerMs),
   };
 }
 

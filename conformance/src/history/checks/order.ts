@@ -70,7 +70,8 @@ function checkLine(tasks: readonly Placed[], context: CheckContext): void {
     const best = waiting.get(placed.priority);
     if (best === undefined || placed.dueTo < best.dueTo) waiting.set(placed.priority, placed);
   };
-  for (const placed of tasks) if (placed.claim === undefined) keep(placed);
+  // One that was never delivered waits to the end only if it is still there; it may have been purged.
+  for (const placed of tasks) if (placed.claim === undefined && isStillWaiting(placed)) keep(placed);
   const delivered = tasks
     .filter((placed) => placed.claim !== undefined)
     .sort((a, b) => claimOf(b).return - claimOf(a).return);
@@ -113,6 +114,11 @@ function checkBatches(tasks: readonly Placed[], context: CheckContext): void {
       ...(first === undefined ? [] : [{ what: first }]),
     ]);
   }
+}
+
+function isStillWaiting({ task }: Placed): boolean {
+  const state = task.final?.args?.state;
+  return state === 'pending' || state === 'retrying';
 }
 
 function claimOf(placed: Placed): Operation {
