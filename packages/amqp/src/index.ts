@@ -1,0 +1,2 @@
+// The public entry of this package; see packages/postgres/src/index.ts for the shape.
+export {};

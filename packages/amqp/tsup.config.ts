@@ -1,0 +1,6 @@
+import type { Options } from 'tsup';
+import { libraryBuild } from '../../tsup.base.ts';
+
+const config: Options = libraryBuild({ index: 'src/index.ts' });
+
+export default config;
