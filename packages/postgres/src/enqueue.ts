@@ -3,6 +3,7 @@ import {
   type Capabilities,
   type Clock,
   type EnqueueOutcome,
+  isMillraceError,
   type NewTask,
   UnavailableError,
   ValidationError,
@@ -12,7 +13,7 @@ import type { CallOptions, Cell, Database, Statement, Value } from './connection
 import { DeadlineError, explainFailure } from './errors.ts';
 import { type Notifier, workMessage } from './notify.ts';
 import type { Statements } from './statements.ts';
-import { columnsOf, keyColumnsOf } from './task-columns.ts';
+import { alikeColumnsOf, areAlike, columnsOf, keyColumnsOf, valuesOf } from './task-columns.ts';
 
 /** A transaction of the caller: a `pg` client in one, a PGlite transaction, or anything with such a `query`. */
 export interface PostgresTransaction {
@@ -87,7 +88,7 @@ class Store {
   }
 
   async storeAll(indexes: readonly number[]): Promise<void> {
-    const { notifier, database, wake } = this.#context;
+    const { notifier, wake } = this.#context;
     const parts = this.#slice(indexes);
     if (parts.length === 0) return;
     const queues = this.#urgentQueues(indexes);
@@ -98,10 +99,23 @@ class Store {
       return;
     }
     const { message, left } = notifier.takeWorkMessage(queues);
+    try {
+      await this.#storeParts(parts, message);
+    } catch (error) {
+      notifier.announce(queues);
+      throw error;
+    }
+    notifier.announce(left);
+    wake(queues);
+  }
+
+  async #storeParts(parts: readonly (readonly number[])[], message: string | null): Promise<void> {
+    const { database } = this.#context;
     const call: CallOptions = { op: 'enqueue' };
     if (parts.length === 1) {
       const run: Run = async (statement, values) => (await database.query(statement, values, call))[0] ?? [];
-      await this.#store(parts[0] as number[], run, message);
+      const part = parts[0] as number[];
+      if (!(await this.#storeAlike(part, run, message))) await this.#store(part, run, message);
     } else {
       // All or nothing, whatever the size.
       await database.transaction(call, async (transaction) => {
@@ -109,8 +123,6 @@ class Store {
         for (const [number, part] of parts.entries()) await this.#store(part, run, number === 0 ? message : null);
       });
     }
-    notifier.announce(left);
-    wake(queues);
   }
 
   /** Queues in which something is due before idle workers look again by themselves. */
@@ -154,12 +166,27 @@ class Store {
     return parts;
   }
 
+  /** The short way, outside transactions, which a conflict would spoil. False: nothing is stored, take the other way. */
+  async #storeAlike(indexes: readonly number[], run: Run, message: string | null): Promise<boolean> {
+    const { statements, notifier } = this.#context;
+    const tasks = indexes.map((index) => this.#tasks[index] as NewTask);
+    if (!tasks.every(isFresh) || !areAlike(tasks)) return false;
+    try {
+      const [only] = tasks;
+      if (tasks.length === 1 && only !== undefined && message === null)
+        await run(statements.enqueueOne, valuesOf(only));
+      else await run(statements.enqueueAlike, [...alikeColumnsOf(tasks), notifier.channel, message]);
+    } catch (error) {
+      // An id was there already, against the caller's promise.
+      if (isMillraceError(error, 'UNAVAILABLE') && error.reason === 'already-there') return false;
+      throw error;
+    }
+    for (const index of indexes) this.#outcomes[index] = { status: 'accepted' };
+    return true;
+  }
+
   async #store(indexes: readonly number[], run: Run, message: string | null): Promise<void> {
-    const isFresh = (index: number): boolean => {
-      const task = this.#tasks[index] as NewTask;
-      return task.fresh === true && task.key === undefined;
-    };
-    if (indexes.every(isFresh)) await this.#storeFresh(indexes, run, message);
+    if (indexes.every((index) => isFresh(this.#tasks[index] as NewTask))) await this.#storeFresh(indexes, run, message);
     else await this.#storeChecked(indexes, run, message);
   }
 
@@ -200,6 +227,10 @@ class Store {
       });
     }
   }
+}
+
+function isFresh(task: NewTask): boolean {
+  return task.fresh === true && task.key === undefined;
 }
 
 function outcomeOf(status: EnqueueOutcome['status'], existingId: string | null): EnqueueOutcome {

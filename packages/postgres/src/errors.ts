@@ -51,6 +51,7 @@ const meanings: Readonly<Record<string, { readonly is: Meaning; readonly reason:
   '3F': { is: 'configuration', reason: 'schema-missing', fix: 'the schema was dropped; open the broker again' },
   '42P01': { is: 'configuration', reason: 'schema-missing', fix: 'a table was dropped; open the broker again' },
   '42883': { is: 'configuration', reason: 'schema-missing', fix: 'a function was dropped; open the broker again' },
+  '23505': { is: 'unavailable', reason: 'already-there', fix: 'an id or unique key is stored already' },
   '25006': { is: 'unavailable', reason: 'read-only', fix: 'this server takes no writes now' },
   '55P03': { is: 'unavailable', reason: 'transaction-conflict', fix: 'another transaction holds the same id or key' },
   '57014': { is: 'unavailable', reason: 'timeout' },

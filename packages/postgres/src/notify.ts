@@ -32,6 +32,8 @@ export function channelOf(schema: string): string {
 const longestMessage = 7_900;
 /** Notifications take a lock for the whole server: one per queue and this span is plenty. */
 const gatherMs = 10;
+/** What waits to be told gives the next statement that long to carry it. */
+const slackMs = 5;
 /** How long after somebody said it waits for ends they are told. */
 const interestMs = 5_000;
 const checkEveryMs = 20_000;
@@ -83,7 +85,7 @@ export class Notifier {
 
   /**
    * What a statement that brings work should say itself; null when these queues were told of a moment ago. Then
-   * `announce` what is left once it is committed.
+   * `announce` what is left once it is committed, and all of them if it fails.
    */
   takeWorkMessage(queues: Iterable<string>): { readonly message: string | null; readonly left: readonly string[] } {
     const now = this.#settings.clock.monotonic();
@@ -95,9 +97,12 @@ export class Notifier {
         left.push(queue);
       } else {
         this.#lastTold.set(queue, now);
+        // What was to be told by itself travels with this statement.
+        this.#work.delete(queue);
         tell.push(queue);
       }
     }
+    if (this.#work.size === 0 && this.#ended.size === 0) this.#cancelFlush();
     return { message: tell.length === 0 ? null : messageOf('work', this.#origin, tell), left };
   }
 
@@ -147,13 +152,18 @@ export class Notifier {
 
   async close(): Promise<void> {
     this.#stop.abort();
-    if (this.#flushTimer !== undefined) this.#settings.clock.clearTimer(this.#flushTimer);
+    this.#cancelFlush();
     await this.#listening;
   }
 
   #scheduleFlush(): void {
     if (this.#stop.signal.aborted) return;
-    this.#flushTimer ??= this.#settings.clock.setTimer(() => this.#flush(), gatherMs);
+    this.#flushTimer ??= this.#settings.clock.setTimer(() => this.#flush(), gatherMs + slackMs);
+  }
+
+  #cancelFlush(): void {
+    if (this.#flushTimer !== undefined) this.#settings.clock.clearTimer(this.#flushTimer);
+    this.#flushTimer = undefined;
   }
 
   #flush(): void {

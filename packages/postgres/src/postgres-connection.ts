@@ -1,5 +1,5 @@
 import type { Clock } from '@millrace/core';
-import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
+import { Deadlines, reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
 import type { Client, ClientBase, ClientConfig, Pool, PoolClient } from 'pg';
 import type {
   CallOptions,
@@ -31,6 +31,7 @@ export interface PostgresConnectionSettings {
 const mostConflicts = 10;
 
 const ignore = (): void => {};
+const late = (): Error => new DeadlineError('the deadline is over');
 
 /** A server behind `pg`. Broken connections are thrown away, whoever notices. */
 export class PostgresConnection implements Database {
@@ -39,6 +40,7 @@ export class PostgresConnection implements Database {
   readonly #busy = new Set<PoolClient>();
   readonly #guarded = new WeakSet<ClientBase>();
   readonly #listening = new Set<Client>();
+  readonly #deadlines: Deadlines;
   #pool: Pool | undefined;
   #makeClient: (() => Client) | undefined;
   /** Only on connections of our own, whose planner settings keep remembered plans good for any size of the tables. */
@@ -46,6 +48,7 @@ export class PostgresConnection implements Database {
 
   constructor(settings: PostgresConnectionSettings) {
     this.#settings = settings;
+    this.#deadlines = new Deadlines(settings.clock);
   }
 
   async open(): Promise<ServerFacts> {
@@ -53,7 +56,7 @@ export class PostgresConnection implements Database {
     return pool === undefined ? this.#openOwn() : this.#openGiven(pool);
   }
 
-  async query(statement: Statement, values: readonly Value[], call: CallOptions): Promise<readonly Row[]> {
+  query(statement: Statement, values: readonly Value[], call: CallOptions): Promise<readonly Row[]> {
     const harmless = call.harmless ?? call.writes === false;
     return this.#repeat(call, harmless, async (failedCall, remaining) => {
       const client = await this.#acquire(remaining());
@@ -217,9 +220,11 @@ export class PostgresConnection implements Database {
 
   async #acquire(timeoutMs: number): Promise<PoolClient> {
     if (this.#pool === undefined) throw closed(this.adapter);
+    // An idle connection that nobody is ahead of us for comes at once: no deadline is needed.
+    const ready = this.#pool.idleCount > this.#pool.waitingCount;
     const pending = this.#pool.connect();
     try {
-      const client = await this.#within(pending, timeoutMs);
+      const client = await (ready ? pending : this.#within(pending, timeoutMs));
       if (!this.#guarded.has(client)) {
         // Without a listener, a connection that breaks while it is ours would end the process.
         client.on('error', ignore);
@@ -261,6 +266,6 @@ export class PostgresConnection implements Database {
   }
 
   #within<T>(work: Promise<T>, ms: number): Promise<T> {
-    return withDeadline(work, ms, () => new DeadlineError('the deadline is over'), this.#settings.clock);
+    return this.#deadlines.within(work, ms, late);
   }
 }

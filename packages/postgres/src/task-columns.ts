@@ -23,6 +23,63 @@ export function columnsOf(tasks: readonly NewTask[]): Value[] {
   ];
 }
 
+/** Whether tasks differ in nothing but id and input. */
+export function areAlike(tasks: readonly NewTask[]): boolean {
+  const first = tasks[0] as NewTask;
+  const headers = headersText(first);
+  for (let index = 1; index < tasks.length; index++) {
+    const task = tasks[index] as NewTask;
+    const alike =
+      task.name === first.name &&
+      task.queue === first.queue &&
+      task.priority === first.priority &&
+      task.delayMs === first.delayMs &&
+      task.runAt === first.runAt &&
+      task.expiresInMs === first.expiresInMs &&
+      task.expiresAt === first.expiresAt &&
+      task.maxAttempts === first.maxAttempts &&
+      task.timeoutMs === first.timeoutMs &&
+      task.group === first.group &&
+      task.owner === first.owner &&
+      task.version === first.version &&
+      (task.headers === first.headers || headersText(task) === headers);
+    if (!alike) return false;
+  }
+  return true;
+}
+
+/** $1..$15 of enqueue-alike.sql. */
+export function alikeColumnsOf(tasks: readonly NewTask[]): Value[] {
+  return [
+    textArray(tasks.map((task) => task.id)),
+    textArray(tasks.map((task) => task.input)),
+    ...sharedValuesOf(tasks[0] as NewTask),
+  ];
+}
+
+/** $1..$15 of enqueue-one.sql. */
+export function valuesOf(task: NewTask): Value[] {
+  return [task.id, task.input ?? null, ...sharedValuesOf(task)];
+}
+
+function sharedValuesOf(task: NewTask): Value[] {
+  return [
+    task.name,
+    task.queue,
+    headersText(task),
+    task.priority,
+    task.delayMs,
+    task.runAt ?? null,
+    task.expiresInMs ?? null,
+    task.expiresAt ?? null,
+    task.maxAttempts === Number.POSITIVE_INFINITY ? null : task.maxAttempts,
+    task.timeoutMs ?? null,
+    task.group ?? null,
+    task.owner ?? null,
+    task.version,
+  ];
+}
+
 /** $16..$19 of enqueue-checked.sql. */
 export function keyColumnsOf(tasks: readonly NewTask[]): Value[] {
   return [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock, turns } from '../../test/manual-clock.ts';
-import { reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
+import { Deadlines, reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
 
 describe('sleep', () => {
   it('resolves with true when the time is over', async () => {
@@ -45,6 +45,44 @@ describe('withDeadline', () => {
     await limited;
     fail(new Error('too late to matter'));
     await turns();
+  });
+});
+
+describe('Deadlines', () => {
+  const late = (): Error => new Error('late');
+  const never = (): Promise<never> => new Promise(() => {});
+
+  it('settles like the work', async () => {
+    const deadlines = new Deadlines(new ManualClock());
+    expect(await deadlines.within(Promise.resolve(5), 100, late)).toBe(5);
+    await expect(deadlines.within(Promise.reject(new Error('work')), 100, late)).rejects.toThrow('work');
+  });
+
+  it('ends each call at its own deadline, in whatever order they began', async () => {
+    const clock = new ManualClock();
+    const deadlines = new Deadlines(clock);
+    const ended: number[] = [];
+    for (const ms of [300, 100, 200, 100]) void deadlines.within(never(), ms, late).catch(() => ended.push(ms));
+    await clock.advance(99);
+    expect(ended).toEqual([]);
+    await clock.advance(1);
+    expect(ended).toEqual([100, 100]);
+    await clock.advance(100);
+    expect(ended).toEqual([100, 100, 200]);
+    await clock.advance(100);
+    expect(ended).toEqual([100, 100, 200, 300]);
+  });
+
+  it('watches with one timer, which ends when nothing is under way', async () => {
+    const clock = new ManualClock();
+    const deadlines = new Deadlines(clock);
+    for (let call = 0; call < 50; call++) await deadlines.within(Promise.resolve(), 100, late);
+    expect(clock.pending).toBe(1);
+    await clock.advance(100);
+    expect(clock.pending).toBe(0);
+    const limited = expect(deadlines.within(never(), 100, late)).rejects.toThrow('late');
+    await clock.advance(100);
+    await limited;
   });
 });
 

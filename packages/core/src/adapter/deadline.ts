@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, systemClock, type TimerHandle } from '../clock.ts';
 import { AbortedError } from '../errors.ts';
 
 /** Waits, or resolves early with `false` when the signal aborts. */
@@ -45,6 +45,67 @@ export function withDeadline<T>(
       },
     );
   });
+}
+
+interface Watched {
+  readonly until: number;
+  readonly expire: () => void;
+}
+
+/**
+ * `withDeadline` for an adapter's every call: one timer watches them all, where a timer for each call would cost a
+ * lone call a tenth of its time. It does not keep the process alive; the connection waited for does.
+ */
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #watched = new Set<Watched>();
+  #timer: TimerHandle | undefined;
+  #firesAt = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  /** Settles like `work`, or rejects with `late()` once `ms` are over. `work` is not stopped; see `withDeadline`. */
+  within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const watched: Watched = { until: this.#clock.monotonic() + ms, expire: () => reject(late()) };
+      this.#watched.add(watched);
+      if (watched.until < this.#firesAt) this.#arm(watched.until);
+      work.then(
+        (value) => {
+          this.#watched.delete(watched);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#watched.delete(watched);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #arm(until: number): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#firesAt = until;
+    this.#timer = this.#clock.setTimer(() => this.#fire(), Math.max(0, until - this.#clock.monotonic()));
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#firesAt = Number.POSITIVE_INFINITY;
+    const now = this.#clock.monotonic();
+    let next = Number.POSITIVE_INFINITY;
+    for (const watched of this.#watched) {
+      if (watched.until <= now) {
+        this.#watched.delete(watched);
+        watched.expire();
+      } else {
+        next = Math.min(next, watched.until);
+      }
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next);
+  }
 }
 
 /** Throws an `AbortedError` if the caller's signal is aborted already: the call then has no effect. */

@@ -27,6 +27,6 @@ with stored as (
 select
   (select count(*)::integer from stored) as stored,
   case
-    when (select count(*) from stored) < $16::integer then (select array_to_json(array_agg(id))::text from stored)
+    when (select count(*) from stored) < $16::integer then (select coalesce(json_agg(id), '[]')::text from stored)
   end as ids,
   (select pg_notify($17, $18)::text where $18::text is not null) as notified

@@ -1,5 +1,5 @@
--- Tells the listeners of a channel.
+-- Tells the listeners of a channel. A hint that a crash may lose: its commit does not wait for the disk.
 --
 -- Inputs: $1 channel, $2 message. Result: one row of no interest.
 -- Locks: one for the whole server until the commit, which is why messages are gathered (see notify.ts).
-select pg_notify($1, $2)::text as notified
+select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)::text as notified

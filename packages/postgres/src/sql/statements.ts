@@ -238,6 +238,19 @@ where id = any (array(
 export const endSession: string = `update millrace.session set closed = true, expires_at = least(expires_at, millrace.now_ms())
 where id = (select id from millrace.session where id = $1 for update)`;
 
+export const enqueueAlike: string = `with told as materialized (
+  select case when $17::text is not null then pg_notify($16, $17) end
+)
+insert into millrace.task (
+  id, name, queue, input, headers, priority, run_at, expires_at, max_attempts, timeout_ms, group_name, owner, version,
+  created_at
+)
+select
+  t.id, $3, $4, t.input, $5, $6::smallint, coalesce($8::bigint, millrace.now_ms() + $7::bigint),
+  coalesce($10::bigint, millrace.now_ms() + $9::bigint), $11::integer, $12::bigint, $13, $14, $15::integer,
+  millrace.now_ms()
+from told, unnest($1::text[], $2::text[]) as t (id, input)`;
+
 export const enqueueChecked: string = `with incoming as materialized (
   select *
   from unnest(
@@ -370,9 +383,18 @@ export const enqueueFresh: string = `with stored as (
 select
   (select count(*)::integer from stored) as stored,
   case
-    when (select count(*) from stored) < $16::integer then (select array_to_json(array_agg(id))::text from stored)
+    when (select count(*) from stored) < $16::integer then (select coalesce(json_agg(id), '[]')::text from stored)
   end as ids,
   (select pg_notify($17, $18)::text where $18::text is not null) as notified`;
+
+export const enqueueOne: string = `insert into millrace.task (
+  id, name, queue, input, headers, priority, run_at, expires_at, max_attempts, timeout_ms, group_name, owner, version,
+  created_at
+) values (
+  $1, $3, $4, $2, $5, $6::smallint, coalesce($8::bigint, millrace.now_ms() + $7::bigint),
+  coalesce($10::bigint, millrace.now_ms() + $9::bigint), $11::integer, $12::bigint, $13, $14, $15::integer,
+  millrace.now_ms()
+)`;
 
 export const expireTasks: string = `with ended as (
   delete from millrace.task
@@ -484,7 +506,7 @@ export const nextDue: string = `select
     where not exists (select 1 from millrace.queue where name = q.queue and paused)
   ) as ms`;
 
-export const notify: string = `select pg_notify($1, $2)::text as notified`;
+export const notify: string = `select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)::text as notified`;
 
 export const openSession: string = `insert into millrace.session (id, instance, host, ttl_ms, expires_at)
 values ($1, $2, $3, $4::bigint, millrace.now_ms() + $4::bigint)
