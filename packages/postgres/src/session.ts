@@ -61,10 +61,11 @@ export class PostgresSession implements Session {
       adapter: database.adapter,
       ttlMs: options.ttlMs,
       beat: () => this.#beat(),
+      beatenAt: options.beatenAt,
     });
     this.lost = this.#heartbeat.lost;
     this.#claimant = { database, statements, sessionId: this.id, worker: `${options.instance}@${options.host}` };
-    this.#taken = new SessionClaims(this.#claimant);
+    this.#taken = new SessionClaims(this.#claimant, settings);
     this.#holder = {
       database,
       statements,
@@ -72,6 +73,7 @@ export class PostgresSession implements Session {
       operationTimeoutMs: settings.operationTimeoutMs,
       sessionId: this.id,
       isLost: () => this.lost.aborted,
+      holds: ({ taskId, fence }) => this.#taken.held.get(taskId)?.fence === fence,
     };
     // A claim that sleeps has to notice.
     this.lost.addEventListener('abort', () => owner.wakeups.wake(), { once: true });

@@ -13,6 +13,8 @@ export interface HolderContext {
   readonly sessionId: string;
   /** Whether the session is lost: then a task that is not held any more was taken back, not settled. */
   readonly isLost: () => boolean;
+  /** Whether the session was given this lease and has not settled it, as far as it knows. */
+  readonly holds: (lease: Lease) => boolean;
 }
 
 /** A statement of a holder on several of its tasks. */
@@ -38,6 +40,7 @@ export async function applyBatch<T extends { readonly lease: Lease }>(
   const outcomes = new Array<SettleOutcome>(operations.length).fill('unknown');
   // Everybody locks tasks in the order of their ids, so that nobody waits in a circle.
   let open = [...operations.keys()].sort((a, b) => compareIds(operations[a], operations[b]));
+  const ours = operations.map(({ lease }) => context.holds(lease));
   let answerLost = false;
   for (let failures = 0; ; ) {
     const left = until - clock.monotonic();
@@ -55,14 +58,17 @@ export async function applyBatch<T extends { readonly lease: Lease }>(
         until,
       );
       const gone = missed.filter((_, position) => !held.has(position));
+      // What it did not hold when this began, no lost answer of this can have settled.
+      for (const index of gone) if (ours[index] !== true) outcomes[index] = 'stale';
+      const judged = gone.filter((index) => ours[index] === true);
       const verdicts = await judgeGone(
         context,
         kind,
-        gone.map((index) => (operations[index] as T).lease),
+        judged.map((index) => (operations[index] as T).lease),
         answerLost,
         until,
       );
-      for (const [position, index] of gone.entries()) outcomes[index] = verdicts[position] ?? 'unknown';
+      for (const [position, index] of judged.entries()) outcomes[index] = verdicts[position] ?? 'unknown';
       open = missed.filter((_, position) => held.has(position));
       if (open.length === 0) return outcomes;
     } catch (error) {

@@ -41,6 +41,8 @@ export class StoreBroker implements PostgresBroker {
   readonly kind: 'postgres' | 'pglite';
   readonly queues: QueueStore;
   readonly tasks: TaskStore;
+  /** Only on a server: nobody else can have a PGlite open. */
+  readonly beat?: (sessionId: string) => Promise<'alive' | 'lost'>;
   readonly #database: Database;
   readonly #statements: Statements;
   readonly #settings: StoreSettings;
@@ -68,6 +70,7 @@ export class StoreBroker implements PostgresBroker {
       () => this.#open(),
       () => this.#end(),
     );
+    if (this.kind === 'postgres') this.beat = (sessionId) => this.#beat(sessionId);
     this.#wakeups = new Wakeups(clock);
     this.#notifier = new Notifier({
       database,
@@ -190,6 +193,13 @@ export class StoreBroker implements PostgresBroker {
 
   close(): Promise<void> {
     return this.#lifecycle.close();
+  }
+
+  async #beat(sessionId: string): Promise<'alive' | 'lost'> {
+    this.#requireOpen('beat');
+    const call = { op: 'beat', harmless: true };
+    const rows = await this.#database.query(this.#statements.beatSession, [sessionId], call);
+    return rows[0]?.[0] === true ? 'alive' : 'lost';
   }
 
   async #open(): Promise<Capabilities> {

@@ -150,6 +150,39 @@ test('a settle whose answer was lost is found to be applied', async () => {
   expect((await broker.tasks.get(['one', 'two'])).map((task) => task?.state)).toEqual(['succeeded', 'retrying']);
 });
 
+test('a second settle whose answer was lost is stale: what the first one did is not its own', async () => {
+  const link = await newLink();
+  const schema = newSchema();
+  const broker = newBroker({ url: link.url, schema, operationTimeout: 3_000 });
+  await broker.open();
+  await broker.enqueue([newTask({ id: 'one' })]);
+  const session = await openSession(broker);
+  const [one] = await session.claim(claimOf());
+  const complete = { type: 'complete', lease: one!.lease } as const;
+  expect(await session.settle([complete])).toEqual(['applied']);
+  link.swallowAnswers(true);
+  const settling = session.settle([complete]);
+  setTimeout(() => {
+    link.swallowAnswers(false);
+    link.cut();
+  }, 100);
+  expect(await settling).toEqual(['stale']);
+});
+
+test('a claim into silence ends by its deadline, and what it took is found by the next', async () => {
+  const link = await newLink();
+  const broker = newBroker({ url: link.url, operationTimeout: 700 });
+  await broker.open();
+  await broker.enqueue([newTask({ id: 'one' })]);
+  const session = await openSession(broker);
+  link.swallowAnswers(true);
+  const started = Date.now();
+  expect(await rejectionOf(session.claim(claimOf()))).toMatchObject({ code: 'INDETERMINATE' });
+  expect(Date.now() - started).toBeLessThan(1_300);
+  link.swallowAnswers(false);
+  expect((await session.claim(claimOf())).map(({ lease }) => lease.taskId)).toEqual(['one']);
+});
+
 test('a settle ends by its deadline, unknown, when the server stays away', async () => {
   const link = await newLink();
   const broker = newBroker({ url: link.url, operationTimeout: 700 });
