@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { lanes } from './tools/lanes.mjs';
 
@@ -7,6 +8,8 @@ export default defineConfig({
     retry: 0,
     // A forgotten `.only` would silently turn the other tests into skips.
     allowOnly: false,
+    // Most tests wait for servers and clocks rather than for the processor.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: Object.entries(lanes).map(([name, lane]) => ({
       extends: true,
       test: {
@@ -15,6 +18,7 @@ export default defineConfig({
         exclude: [...configDefaults.exclude, ...(lane.exclude ?? [])],
         testTimeout: lane.timeoutMs,
         hookTimeout: lane.timeoutMs,
+        isolate: lane.isolate,
       },
     })),
   },

@@ -1,24 +1,39 @@
 // The lanes of `npm test -- --only a,b`: which files belong to each, and which servers they need.
 // vitest.config.mjs makes one vitest project of each; tools/test.mjs starts the servers.
 
-/** @type {Record<string, { include: string[], exclude?: string[], servers: string[], timeoutMs: number }>} */
+/** @type {Record<string, { include: string[], exclude?: string[], servers: string[], timeoutMs: number, isolate?: boolean }>} */
 export const lanes = {
   unit: {
     include: [
       'packages/*/src/**/*.test.ts',
       'conformance/src/**/*.test.ts',
       'conformance/test/**/*.test.ts',
+      'benchmarks/src/**/*.test.ts',
       'tools/**/*.test.mjs',
     ],
     servers: [],
     timeoutMs: 5_000,
+    // Many small files that share nothing: a fresh process for each would take most of the time.
+    isolate: false,
   },
   memory: { include: ['packages/memory/test/**/*.test.ts'], servers: [], timeoutMs: 30_000 },
   pglite: { include: ['packages/postgres/test/**/pglite*.test.ts'], servers: [], timeoutMs: 60_000 },
   postgres: {
     include: ['packages/postgres/test/**/*.test.ts'],
-    exclude: ['packages/postgres/test/**/pglite*.test.ts'],
+    exclude: ['packages/postgres/test/**/pglite*.test.ts', 'packages/postgres/test/**/fault*.test.ts'],
     servers: ['postgres', 'pgbouncer'],
+    timeoutMs: 60_000,
+  },
+  faults: {
+    include: ['packages/{postgres,redis}/test/**/fault*.test.ts'],
+    servers: ['postgres', 'redis'],
+    timeoutMs: 120_000,
+  },
+  amqp: { include: ['packages/amqp/test/**/*.test.ts'], servers: ['rabbitmq'], timeoutMs: 60_000 },
+  redis: {
+    include: ['packages/redis/test/**/*.test.ts'],
+    exclude: ['packages/redis/test/**/fault*.test.ts'],
+    servers: ['redis'],
     timeoutMs: 60_000,
   },
   examples: { include: ['examples/*/test/**/*.test.ts'], servers: [], timeoutMs: 120_000 },
