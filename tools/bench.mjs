@@ -1,12 +1,12 @@
-// pnpm bench [-- options]: installs what is compared, builds, starts a private PostgreSQL, measures, stops everything.
+// pnpm bench [-- --backend postgres,redis,amqp] [options]: installs what is compared, builds, starts a private server of
+// each kind, measures, stops everything.
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { exitWithNpm } from './exit-with-npm.mjs';
 import { ensureInstalled } from './pnpm.mjs';
-import { startPostgres } from './servers/postgres.mjs';
 import { createKeeper, run } from './servers/process.mjs';
-import { root } from './workspace.mjs';
+import { readManifest, root } from './workspace.mjs';
 
 const folder = path.join(root, 'benchmarks');
 /** Not part of the workspace: the peers want a newer Node than we do, and nobody who works on Millrace needs them. */
@@ -14,22 +14,58 @@ const peers = path.join(folder, '.peers');
 const MANIFESTS = ['package.json', 'package-lock.json'];
 const PEERS_NODE = [22, 18];
 
-const keeper = createKeeper();
+/** How each kind of server starts; loaded when it is asked for. */
+const servers = {
+  postgres: async () => (await import('./servers/postgres.mjs')).startPostgres,
+  redis: async () => (await import('./servers/redis.mjs')).startRedis,
+  amqp: async () => (await import('./servers/rabbitmq.mjs')).startRabbitmq,
+};
+
+let keeper = createKeeper();
+let interrupted = false;
 exitWithNpm();
 for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
-  process.once(signal, () => keeper.stop().then(() => process.exit(code)));
+  process.once(signal, () => {
+    interrupted = true;
+    return keeper.stop().then(() => process.exit(code));
+  });
 }
 try {
+  const { backends, rest } = readArguments(process.argv.slice(2).filter((argument) => argument !== '--'));
   await ensureInstalled();
   await installPeers();
   await build();
-  const server = await startPostgres(keeper);
-  process.exitCode = await measure(server.MILLRACE_TEST_POSTGRES_URL);
+  for (const backend of backends) {
+    // Only the server that is measured runs.
+    const code = await measure(backend, rest);
+    process.exitCode ||= code;
+    await keeper.stop();
+    if (backend !== backends.at(-1)) keeper = createKeeper();
+  }
 } catch (error) {
-  console.error(`\n${error.message}`);
+  if (!interrupted) console.error(`\n${error.message}`);
   process.exitCode = 1;
+  await keeper.stop();
 }
-await keeper.stop();
+
+/** @throws when there is no such backend */
+function readArguments(args) {
+  const rest = [];
+  let list = 'postgres';
+  for (let index = 0; index < args.length; index++) {
+    if (args[index] === '--backend') list = args[++index] ?? '';
+    else if (args[index].startsWith('--backend=')) list = args[index].slice('--backend='.length);
+    else rest.push(args[index]);
+  }
+  const backends = list.split(',').map((name) => name.trim());
+  const unknown = backends.filter((name) => !Object.hasOwn(servers, name));
+  if (unknown.length > 0) {
+    throw new Error(
+      `--backend: nothing called "${unknown.join('", "')}"; there are ${Object.keys(servers).join(', ')}`,
+    );
+  }
+  return { backends, rest };
+}
 
 /** Exactly what the lockfile names, and none of its install scripts. */
 async function installPeers() {
@@ -64,20 +100,18 @@ async function build() {
     tsconfig: path.join(folder, 'tsconfig.json'),
     // Ours goes in, from source; everybody else's is loaded as it was published.
     noExternal: [/^@millrace\//, 'uuid'],
-    external: ['pg', 'pg-boss', 'graphile-worker', 'bullmq', '@electric-sql/pglite'],
+    external: [...Object.keys(readManifest('benchmarks/peers').dependencies), '@electric-sql/pglite'],
   });
 }
 
-async function measure(url) {
-  const child = keeper.spawn(
-    peersNode(),
-    ['--enable-source-maps', path.join(peers, 'dist', 'main.js'), ...process.argv.slice(2)],
-    {
-      cwd: folder,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, MILLRACE_BENCH_POSTGRES_URL: url, MILLRACE_BENCH_FOLDER: folder },
-    },
-  );
+async function measure(backend, args) {
+  const start = await servers[backend]();
+  const environment = await start(keeper, {});
+  const child = keeper.spawn(peersNode(), ['--enable-source-maps', path.join(peers, 'dist', 'main.js'), ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...environment, MILLRACE_BENCH_BACKEND: backend, MILLRACE_BENCH_FOLDER: folder },
+  });
   const [code] = await once(child, 'exit');
   return code ?? 1;
 }

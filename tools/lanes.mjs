@@ -29,12 +29,21 @@ export const lanes = {
     servers: ['postgres', 'redis'],
     timeoutMs: 120_000,
   },
-  amqp: { include: ['packages/amqp/test/**/*.test.ts'], servers: ['rabbitmq'], timeoutMs: 60_000 },
+  amqp: {
+    include: ['packages/amqp/test/**/*.test.ts', 'examples/amqp-wire/test/**/*.test.ts'],
+    servers: ['rabbitmq'],
+    timeoutMs: 180_000,
+  },
   redis: {
     include: ['packages/redis/test/**/*.test.ts'],
     exclude: ['packages/redis/test/**/fault*.test.ts'],
     servers: ['redis'],
     timeoutMs: 60_000,
   },
-  examples: { include: ['examples/*/test/**/*.test.ts'], servers: [], timeoutMs: 120_000 },
+  examples: {
+    include: ['examples/*/test/**/*.test.ts'],
+    exclude: ['examples/amqp-wire/**'],
+    servers: [],
+    timeoutMs: 120_000,
+  },
 };

@@ -9,11 +9,13 @@ import { ensureInstalled } from './pnpm.mjs';
 import { startPgbouncer } from './servers/pgbouncer.mjs';
 import { startPostgres } from './servers/postgres.mjs';
 import { createKeeper } from './servers/process.mjs';
+import { startRabbitmq } from './servers/rabbitmq.mjs';
+import { startRedis } from './servers/redis.mjs';
 import { SUMMARY_FILE } from './summary-reporter.mjs';
 import { root } from './workspace.mjs';
 
 // In the order they start: each gets the environment the ones before it made.
-const servers = { postgres: startPostgres, pgbouncer: startPgbouncer };
+const servers = { postgres: startPostgres, pgbouncer: startPgbouncer, redis: startRedis, rabbitmq: startRabbitmq };
 
 // pnpm hands on the `--` that npm keeps.
 const { chosen, vitestArguments } = readArguments(process.argv.slice(2).filter((argument) => argument !== '--'));

@@ -1,31 +1,37 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Job, Measurement } from './measurement.ts';
+import type { Answer, Job, Measurement } from './measurement.ts';
 
 const child = fileURLToPath(new URL('./child.js', import.meta.url));
-const timeoutMs = 180_000;
 // graphile-worker logs every task unless this is set when it is loaded.
 const env = { ...process.env, NO_LOG_SUCCESS: '1' };
 
-/** Runs one step in a process of its own. @throws when it fails or takes too long; it has printed why */
-export async function runJob(job: Job, execArgv: readonly string[]): Promise<Measurement> {
+/** Runs one step in a process of its own. @throws with the reason when it fails, or does not end within the limit */
+export async function runJob(job: Job, limitMs: number, execArgv: readonly string[] = []): Promise<Measurement> {
   const started = fork(child, { execArgv: [...execArgv], env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   started.send(job);
-  const timer = setTimeout(() => started.kill('SIGKILL'), timeoutMs);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    started.kill('SIGKILL');
+  }, limitMs);
   try {
-    return await answerOf(started, `${job.subject}, ${job.step.type}`);
+    const { answer, ending } = await answerOf(started);
+    if (late) throw new Error(`${job.step.type}: no end within ${limitMs / 1000} s`);
+    if (answer === undefined) throw new Error(`${job.step.type}: the process ended with ${ending}`);
+    if ('failed' in answer) throw new Error(`${job.step.type}: ${answer.failed}`);
+    return answer.measured;
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function answerOf(started: ChildProcess, what: string): Promise<Measurement> {
-  let answer: Measurement | undefined;
+async function answerOf(started: ChildProcess): Promise<{ answer: Answer | undefined; ending: string | number }> {
+  let answer: Answer | undefined;
   started.on('message', (message) => {
-    answer = message as Measurement;
+    answer ??= message as Answer;
   });
   const [code, signal] = (await once(started, 'exit')) as [number | null, string | null];
-  if (code !== 0 || answer === undefined) throw new Error(`${what}: the process ended with ${signal ?? code}`);
-  return answer;
+  return { answer, ending: signal ?? code ?? 'nothing' };
 }

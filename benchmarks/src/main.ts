@@ -1,18 +1,28 @@
-// pnpm bench: measures, prints, and writes the report. Started by tools/bench.mjs with the server's address.
+// pnpm bench: measures one kind of server, prints, and writes the report. Started by tools/bench.mjs.
+import { openBackend } from './backends/index.ts';
+import { familyNamed } from './families/index.ts';
 import { readMachine } from './machine.ts';
 import { readOptions } from './options.ts';
 import { buildReport } from './report/build.ts';
 import { toMarkdown } from './report/markdown.ts';
 import { writeReport } from './report/write.ts';
-import { runRounds } from './rounds.ts';
+import { type Results, runRounds } from './rounds.ts';
 
-const serverUrl = process.env.MILLRACE_BENCH_POSTGRES_URL;
 const folder = process.env.MILLRACE_BENCH_FOLDER;
-if (serverUrl === undefined || folder === undefined) throw new Error('start it with: pnpm bench');
+if (folder === undefined) throw new Error('start it with: pnpm bench');
 
-const options = readOptions(process.argv.slice(2), folder);
-const machine = await readMachine(serverUrl, folder);
-const series = await runRounds(serverUrl, options);
-const report = await buildReport(series, options, machine);
-console.log(`\n${toMarkdown(report)}`);
-if (options.report !== undefined) await writeReport(report, options.report);
+const family = familyNamed(process.env.MILLRACE_BENCH_BACKEND);
+const options = readOptions(process.argv.slice(2), family, folder);
+const backend = await openBackend(family.name, process.env);
+try {
+  const machine = readMachine(await backend.facts(), folder, family.packages);
+  const reportOf = (results: Results): ReturnType<typeof buildReport> => buildReport(results, family, options, machine);
+  const write = async (results: Results): Promise<void> => {
+    if (options.report !== undefined) await writeReport(await reportOf(results), options.report);
+  };
+  const results = await runRounds(backend, family, options, write);
+  await write(results);
+  console.log(`\n${toMarkdown(await reportOf(results))}`);
+} finally {
+  await backend.close();
+}

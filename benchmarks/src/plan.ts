@@ -1,19 +1,27 @@
+import type { Family } from './families/family.ts';
 import type { Step } from './measurement.ts';
-import { subjectNames } from './subjects/index.ts';
+import { tasksClaimed } from './workloads/claim.ts';
+
+/** What is measured after a fill: by a child process, or of the store itself. */
+export type MeasuredStep = Exclude<Step, { readonly type: 'install' | 'fill' }> | { readonly type: 'memory' };
 
 /** One thing to measure on each of some subjects. */
 export interface Workload {
   readonly name: string;
   readonly title: string;
   readonly subjects: readonly string[];
+  /** Measured in the first round only: it takes long, or does not vary. */
+  readonly once: boolean;
+  /** Left out unless named. */
+  readonly unusual: boolean;
   /** Tasks to enqueue before; counted for a subject that batches, or one that does not. */
   fill(batched: boolean): number;
-  step(batched: boolean): Exclude<Step, { readonly type: 'install' | 'fill' }>;
+  step(batched: boolean): MeasuredStep;
 }
 
 /** How much of each, from the command line. */
 export interface Amounts {
-  /** Backlog of a subject that batches; a tenth of it for the others. */
+  /** Backlog of a subject that batches; a part of it for the others. */
   readonly tasks: number;
   /** Length of an enqueue run. */
   readonly seconds: number;
@@ -21,64 +29,97 @@ export interface Amounts {
   readonly latencySeconds: number;
 }
 
-const notifyVariant = 'pg-boss (notify)';
-const ordinary = subjectNames.filter((name) => name !== notifyVariant);
-const latencySubjects = ['raw:single', 'graphile-worker', 'pg-boss', notifyVariant, 'bullmq (postgres)', 'millrace'];
-const growthSubjects = ['raw:batch-arch', 'graphile-worker', 'millrace'];
 const perSecond = 50;
+const concurrencies: readonly number[] = [1, 10, 100];
+const depths: readonly number[] = [1000, 1_000_000];
+const memoryTasks = 100_000;
+const claims = { calls: 100, limit: 5 };
+const delays = { tasks: 10_000, fromMs: 1000, toMs: 60_000 };
+const enqueueTitles = { sequential: 'one after the other', concurrent: '100 in flight', bulk: 'bulk × 1000' };
+const ours = 'millrace';
 
-export const concurrencies: readonly number[] = [1, 10, 100];
-export const depths: readonly number[] = [1000, 1_000_000];
+/** All workloads of a family in the order of the report. */
+export function workloads(family: Family, { tasks, seconds, latencySeconds }: Amounts): readonly Workload[] {
+  const subjectsFor = (workload: string): readonly string[] =>
+    Object.keys(family.subjects).filter((name) =>
+      (family.only[name] ?? ['']).some((start) => workload.startsWith(start)),
+    );
+  const size = (batched: boolean): number => (batched ? tasks : Math.ceil(tasks * family.unbatchedShare));
+  const usual = { once: false, unusual: false, fill: () => 0 };
+  const extra = (name: Family['extras'][number], list: readonly Workload[]): readonly Workload[] =>
+    family.extras.includes(name) ? list : [];
 
-/** All workloads in the order of the report. Growth takes minutes and is left out unless named. */
-export function workloads({ tasks, seconds, latencySeconds }: Amounts): readonly Workload[] {
-  const size = (batched: boolean): number => (batched ? tasks : Math.ceil(tasks / 10));
-  const enqueue = (type: 'sequential' | 'concurrent' | 'bulk', title: string): Workload => ({
-    name: type,
-    title,
-    subjects: ordinary,
-    fill: () => 0,
-    step: () => ({ type, seconds }),
-  });
   return [
-    enqueue('sequential', 'one after the other'),
-    enqueue('concurrent', '100 in flight'),
-    enqueue('bulk', 'bulk × 1000'),
-    ...concurrencies.map((concurrency) => ({
-      name: `backlog-${concurrency}`,
-      title: `concurrency ${concurrency}`,
-      subjects: ordinary,
-      fill: size,
-      step: (batched: boolean): ReturnType<Workload['step']> => ({
-        type: 'backlog',
-        tasks: size(batched),
-        left: 0,
-        concurrency,
-        mode: 'fast',
+    ...family.enqueues.map(
+      (type): Workload => ({
+        ...usual,
+        name: type,
+        title: enqueueTitles[type],
+        subjects: subjectsFor(type),
+        step: () => ({ type, seconds }),
       }),
-    })),
+    ),
+    ...concurrencies.map(
+      (concurrency): Workload => ({
+        ...usual,
+        name: `backlog-${concurrency}`,
+        title: `concurrency ${concurrency}`,
+        subjects: subjectsFor('backlog'),
+        fill: size,
+        step: (batched) => ({ type: 'backlog', tasks: size(batched), left: 0, concurrency, mode: 'fast' }),
+      }),
+    ),
     {
+      ...usual,
       name: 'latency',
       title: `${perSecond} tasks/s`,
-      subjects: latencySubjects,
-      fill: () => 0,
+      subjects: family.latency,
       step: () => ({ type: 'latency', seconds: latencySeconds, perSecond }),
     },
-    ...depths.map((depth) => ({
-      name: `growth-${depth}`,
-      title: `${depth.toLocaleString('en')} stay waiting`,
-      subjects: growthSubjects,
-      fill: () => depth + tasks,
-      step: (): ReturnType<Workload['step']> => ({
-        type: 'backlog',
-        tasks,
-        left: depth,
-        concurrency: 10,
-        mode: 'fast',
+    ...extra('memory', [
+      {
+        ...usual,
+        name: 'memory',
+        title: `${memoryTasks.toLocaleString('en')} waiting`,
+        subjects: subjectsFor('memory'),
+        once: true,
+        fill: () => memoryTasks,
+        step: () => ({ type: 'memory' }),
+      },
+    ]),
+    ...extra(
+      'claim',
+      depths.map((depth) => ({
+        ...usual,
+        name: `claim-${depth}`,
+        title: `${depth.toLocaleString('en')} waiting`,
+        subjects: [ours],
+        once: true,
+        fill: () => depth + tasksClaimed(claims.calls, claims.limit),
+        step: () => ({ type: 'claim', ...claims }),
+      })),
+    ),
+    ...extra('delays', [
+      {
+        ...usual,
+        name: 'delays',
+        title: `${delays.tasks.toLocaleString('en')} tasks, due after ${delays.fromMs / 1000} to ${delays.toMs / 1000} s`,
+        subjects: [ours],
+        once: true,
+        unusual: true,
+        step: () => ({ type: 'delays', ...delays }),
+      },
+    ]),
+    ...(family.growth.length === 0 ? [] : depths).map(
+      (depth): Workload => ({
+        ...usual,
+        name: `growth-${depth}`,
+        title: `${depth.toLocaleString('en')} stay waiting`,
+        subjects: family.growth,
+        unusual: true,
+        fill: (batched) => depth + size(batched),
+        step: (batched) => ({ type: 'backlog', tasks: size(batched), left: depth, concurrency: 10, mode: 'fast' }),
       }),
-    })),
+    ),
   ];
 }
-
-/** What runs when nothing is named. */
-export const usual = (workload: Workload): boolean => !workload.name.startsWith('growth');

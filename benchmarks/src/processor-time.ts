@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { ask } from './database.ts';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Linux counts in ticks of 10 ms everywhere it matters. */
 const ticksPerSecond = 100;
@@ -19,22 +18,13 @@ export interface Spent {
   readonly foreignLoad?: number;
 }
 
-/** Measures processor time of this process, of the database server, and of everybody else. */
+/** Measures processor time of this process, of the server, and of everybody else. */
 export class ProcessorTime {
-  readonly #postmaster: number | undefined;
+  readonly #server: number | undefined;
 
-  private constructor(postmaster: number | undefined) {
-    this.#postmaster = postmaster;
-  }
-
-  /** Finds the server's main process when it runs on this machine and /proc exists. */
-  static async of(url: string): Promise<ProcessorTime> {
-    // Any child of the server's main process will do that is there as long as the server is.
-    const checkpointer = await ask<number>(
-      url,
-      "select pid as answer from pg_stat_activity where backend_type = 'checkpointer'",
-    );
-    return new ProcessorTime(readStat(checkpointer)?.parent);
+  /** @param server the server's main process, when it runs on this machine */
+  constructor(server: number | undefined) {
+    this.#server = server;
   }
 
   start(): () => Spent {
@@ -53,18 +43,58 @@ export class ProcessorTime {
   #read(): Reading {
     const { user, system } = process.cpuUsage();
     const client = (user + system) / 1e6;
-    return { client, server: this.#server(), machine: readMachine(), at: performance.now() / 1000 };
+    return { client, server: this.#serverTime(), machine: readMachine(), at: performance.now() / 1000 };
   }
 
-  /** The postmaster, its living children, and those it has buried. */
-  #server(): number | undefined {
-    if (this.#postmaster === undefined) return undefined;
-    const own = readStat(this.#postmaster);
+  /** The main process, its living children, and those it has buried. */
+  #serverTime(): number | undefined {
+    if (this.#server === undefined) return undefined;
+    const own = readStat(this.#server);
     if (own === undefined) return undefined;
-    const children = readText(`/proc/${this.#postmaster}/task/${this.#postmaster}/children`) ?? '';
+    const children = readText(`/proc/${this.#server}/task/${this.#server}/children`) ?? '';
     const living = children.trim().split(' ').filter(Boolean);
     const ticks = living.reduce((sum, pid) => sum + (readStat(Number(pid))?.ticks ?? 0), own.ticks + own.buriedTicks);
     return ticks / ticksPerSecond;
+  }
+}
+
+/** The parent of a process, where /proc tells. */
+export const parentOf = (pid: number): number | undefined => readStat(pid)?.parent;
+
+/** The process that listens on a TCP port of this machine, where /proc tells. */
+export function listenerOn(port: number): number | undefined {
+  const inode = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => listeningInodes(file, port))[0];
+  if (inode === undefined) return undefined;
+  const pids = readNames('/proc').filter((name) => /^\d+$/.test(name));
+  const holder = pids.find((pid) =>
+    readNames(`/proc/${pid}/fd`).some((fd) => readTarget(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`),
+  );
+  return holder === undefined ? undefined : Number(holder);
+}
+
+/** Lines are "sl local_address rem_address st … inode": address and port in hexadecimal, 0A is LISTEN. */
+function listeningInodes(file: string, port: number): readonly string[] {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return (readText(file) ?? '')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local = '', , state]) => local.endsWith(wanted) && state === '0A')
+    .flatMap((fields) => fields[9] ?? []);
+}
+
+function readNames(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function readTarget(link: string): string | undefined {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return undefined;
   }
 }
 

@@ -4,7 +4,7 @@ import { readMachine } from './processor-time.ts';
 /** Processors other programs may keep busy. */
 export const quietLoad = 0.25;
 
-const lookMs = 500;
+const lookMs = 250;
 
 /** Waits until the machine has nothing else to do, at most `patience` seconds. Where /proc does not tell, not at all. */
 export async function untilQuiet(patience: number): Promise<void> {

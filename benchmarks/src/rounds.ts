@@ -1,10 +1,11 @@
+import type { Backend } from './backends/backend.ts';
 import { runJob } from './child-process.ts';
-import { dropDatabase, freshDatabase, runSql, settleDatabase } from './database.ts';
+import type { Family } from './families/family.ts';
+import { loadSubject } from './families/index.ts';
 import type { Job, Measurement } from './measurement.ts';
 import type { Options } from './options.ts';
 import type { Workload } from './plan.ts';
 import { quietLoad, untilQuiet } from './quiet.ts';
-import { loadSubject } from './subjects/index.ts';
 
 /** All accepted runs of a subject at a workload, in the order they were made. */
 export interface Series {
@@ -13,54 +14,80 @@ export interface Series {
   readonly runs: Measurement[];
 }
 
+/** A subject that did not get through a workload. It is not tried again at that one, and after three not at all. */
+export interface Failure {
+  readonly workload: string;
+  readonly subject: string;
+  readonly reason: string;
+}
+
+/** Everything known so far. */
+export interface Results {
+  readonly series: readonly Series[];
+  readonly failures: readonly Failure[];
+  /** Rounds that are complete. */
+  readonly rounds: number;
+}
+
+const mostFailures = 3;
+
 /** A run that others disturbed is repeated; the quietest one counts. */
 const tries = 3;
 
-/** Measures everything, one subject after the other in every round, so that a bad minute hits all alike. */
-export async function runRounds(serverUrl: string, options: Options): Promise<readonly Series[]> {
-  const templates = new Map<string, string>();
+/**
+ * Measures everything, one subject after the other in every round, so that a bad minute hits all alike. `report` gets
+ * what there is after every workload: a run that is interrupted has not been for nothing.
+ */
+export async function runRounds(
+  backend: Backend,
+  family: Family,
+  options: Options,
+  report: (results: Results) => Promise<void>,
+): Promise<Results> {
   const series: Series[] = [];
-  const plan = options.workloads.map((workload) => ({
-    workload,
-    subjects: workload.subjects.filter((name) => options.subjects.includes(name)),
-  }));
-  try {
-    for (const name of new Set(plan.flatMap(({ subjects }) => subjects))) {
-      templates.set(name, await installTemplate(serverUrl, name, templates.size));
-    }
-    for (let round = 0; round < options.runs; round++) {
-      for (const { workload, subjects } of plan) {
-        for (const name of rotated(subjects, round)) {
-          const measured = await measureQuietly(serverUrl, workload, name, templates.get(name) ?? '', options);
-          record(series, workload.name, name, measured);
-          print(round, workload, name, measured);
+  const failures: Failure[] = [];
+  const serverPid = await backend.serverPid();
+  for (let round = 0; round < options.runs; round++) {
+    for (const workload of options.workloads.filter(({ once }) => round === 0 || !once)) {
+      const willing = options.subjects.filter(
+        (name) => workload.subjects.includes(name) && !isGivenUp(failures, workload.name, name),
+      );
+      for (const subject of rotated(willing, round)) {
+        const run = { backend, family, workload, subject, options, serverPid };
+        try {
+          const measured = await measureQuietly(run);
+          record(series, workload.name, subject, measured);
+          print(round, workload.name, subject, measured);
+        } catch (error) {
+          const reason = (error as Error).message;
+          failures.push({ workload: workload.name, subject, reason });
+          console.error(`round ${round + 1}  ${workload.name.padEnd(16)} ${subject.padEnd(18)} FAILED: ${reason}`);
         }
       }
+      await report({ series, failures, rounds: round });
     }
-  } finally {
-    for (const template of templates.values()) await dropDatabase(serverUrl, template);
   }
-  return series;
+  return { series, failures, rounds: options.runs };
 }
 
-/** A database with the subject's schema, to copy for every run. */
-async function installTemplate(serverUrl: string, subject: string, index: number): Promise<string> {
-  const name = `bench_template_${index}`;
-  const url = await freshDatabase(serverUrl, name);
-  await runJob({ url, subject, step: { type: 'install' } }, []);
-  return name;
+function isGivenUp(failures: readonly Failure[], workload: string, subject: string): boolean {
+  const own = failures.filter((failure) => failure.subject === subject);
+  return own.length >= mostFailures || own.some((failure) => failure.workload === workload);
 }
 
-async function measureQuietly(
-  serverUrl: string,
-  workload: Workload,
-  subject: string,
-  template: string,
-  options: Options,
-): Promise<Measurement> {
+interface Run {
+  readonly backend: Backend;
+  readonly family: Family;
+  readonly workload: Workload;
+  readonly subject: string;
+  readonly options: Options;
+  readonly serverPid: number | undefined;
+}
+
+async function measureQuietly(run: Run): Promise<Measurement> {
   let best: Measurement | undefined;
-  for (let attempt = 0; attempt < (options.patience > 0 ? tries : 1); attempt++) {
-    const measured = await measureOnce(serverUrl, workload, subject, template, options);
+  for (let attempt = 0; attempt < (run.options.patience > 0 ? tries : 1); attempt++) {
+    const measured = await measureOnce(run);
     if (best === undefined || loadOf(measured) < loadOf(best)) best = measured;
     if (loadOf(best) <= quietLoad) break;
   }
@@ -70,24 +97,28 @@ async function measureQuietly(
 
 const loadOf = (measured: Measurement): number => measured.foreignLoad ?? 0;
 
-async function measureOnce(
-  serverUrl: string,
-  workload: Workload,
-  subject: string,
-  template: string,
-  options: Options,
-): Promise<Measurement> {
-  const { batched } = await loadSubject(subject);
-  const url = await freshDatabase(serverUrl, 'bench_run', template);
-  const job = (step: Job['step']): Job => ({ url, subject, step });
+async function measureOnce(run: Run): Promise<Measurement> {
+  const { backend, family, workload, subject, options, serverPid } = run;
+  const { batched } = await loadSubject(family, subject);
+  const job = (url: string, step: Job['step']): Job => ({ backend: family.name, url, subject, step, serverPid });
+  const url = await backend.fresh(subject, async (fresh) => {
+    await runJob(job(fresh, { type: 'install' }), options.limitMs);
+  });
+  const empty = (await backend.usedBytes?.(url)) ?? 0;
+  const start = performance.now();
   const tasks = workload.fill(batched);
-  if (tasks > 0) await runJob(job({ type: 'fill', tasks }), []);
-  await settleDatabase(url);
+  if (tasks > 0) await runJob(job(url, { type: 'fill', tasks }), options.limitMs);
+  await backend.settle(url);
+  const step = workload.step(batched);
+  if (step.type === 'memory') {
+    const used = ((await backend.usedBytes?.(url)) ?? Number.NaN) - empty;
+    return { tasks, seconds: (performance.now() - start) / 1000, bytesPerTask: used / tasks };
+  }
   await untilQuiet(options.patience);
   const profile = options.profiles === undefined ? [] : profiling(options.profiles, workload.name, subject);
-  const measured = await runJob(job(workload.step(batched)), profile);
-  await runSql(serverUrl, 'drop database bench_run with (force)');
-  return measured;
+  // Delayed tasks are waited for; the limit is for what comes on top.
+  const waitMs = step.type === 'delays' ? step.toMs : 0;
+  return runJob(job(url, step), options.limitMs + waitMs, profile);
 }
 
 function profiling(folder: string, workload: string, subject: string): readonly string[] {
@@ -104,9 +135,10 @@ function record(series: Series[], workload: string, subject: string, measured: M
   else known.runs.push(measured);
 }
 
-function print(round: number, workload: Workload, subject: string, measured: Measurement): void {
+function print(round: number, workload: string, subject: string, measured: Measurement): void {
   const rate = Math.round(measured.tasks / measured.seconds).toLocaleString('en');
+  const value = measured.bytesPerTask === undefined ? `${rate}/s` : `${Math.round(measured.bytesPerTask)} bytes`;
   const foreign =
     measured.foreignLoad === undefined ? '' : `, ${measured.foreignLoad.toFixed(2)} processors busy elsewhere`;
-  console.log(`round ${round + 1}  ${workload.name.padEnd(16)} ${subject.padEnd(18)} ${rate.padStart(9)}/s${foreign}`);
+  console.log(`round ${round + 1}  ${workload.padEnd(16)} ${subject.padEnd(18)} ${value.padStart(11)}${foreign}`);
 }

@@ -17,7 +17,7 @@ const PACKAGE_RULES = [
   { below: 'benchmarks/', may: ['core', 'conformance', ...ADAPTERS] },
 ];
 
-const MODEL = ['task', 'state-machine', 'retry-policy', 'duration', 'errors'].map(
+const MODEL = ['task', 'state-machine', 'retry-policy', 'duration', 'errors', 'known-options'].map(
   (name) => `packages/core/src/${name}.ts`,
 );
 

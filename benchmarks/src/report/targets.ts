@@ -1,3 +1,4 @@
+import type { Failure } from '../rounds.ts';
 import type { Cell } from './build.ts';
 
 /** Whether a promise about speed was kept. */
@@ -7,39 +8,106 @@ export interface Verdict {
   readonly met: boolean;
 }
 
-interface Target {
-  readonly workload: string;
-  /** `best peer`, or the name of a subject. */
-  readonly than: string;
-  readonly atLeast: number;
+/** A promise about speed. `than` is the name of a subject, or `best peer`. */
+export type Target =
+  /** At least so many times the tasks a second. */
+  | { readonly kind: 'rate'; readonly workload: string; readonly than: string; readonly atLeast: number }
+  /** p50 and p99 of the latency workload no higher. */
+  | { readonly kind: 'latency'; readonly than: string }
+  /** A claim from the deepest queue takes at most so many times one from the shallowest, at the median. */
+  | { readonly kind: 'claim'; readonly atMost: number }
+  /** Delayed tasks: none early, none missing, p99 no later. */
+  | { readonly kind: 'delays'; readonly latenessMs: number };
+
+const ours = 'millrace';
+
+/** Those of the targets for which this run measured both sides; and a miss for every workload that ours failed. */
+export function judge(
+  cells: readonly Cell[],
+  peers: ReadonlySet<string>,
+  targets: readonly Target[],
+  failures: readonly Failure[],
+): readonly Verdict[] {
+  const failed = failures.filter(({ subject }) => subject === ours);
+  return [
+    ...failed.map(({ workload }) => ({ target: `${workload}: gets through`, measured: 'failed', met: false })),
+    ...targets.flatMap((target) => judgeOne(cells, peers, target)),
+  ];
 }
 
-const targets: readonly Target[] = [
-  { workload: 'concurrent', than: 'best peer', atLeast: 10 },
-  { workload: 'bulk', than: 'best peer', atLeast: 1.3 },
-  { workload: 'backlog-1', than: 'graphile-worker', atLeast: 1 },
-  { workload: 'backlog-10', than: 'graphile-worker', atLeast: 1 },
-  { workload: 'backlog-100', than: 'graphile-worker', atLeast: 1 },
-  { workload: 'backlog-100', than: 'raw:batch-arch', atLeast: 0.6 },
-  { workload: 'sequential', than: 'raw:single', atLeast: 0.85 },
-];
+function judgeOne(cells: readonly Cell[], peers: ReadonlySet<string>, target: Target): readonly Verdict[] {
+  switch (target.kind) {
+    case 'rate':
+      return judgeRate(cells, peers, target);
+    case 'latency':
+      return judgeLatency(cells, target.than);
+    case 'claim':
+      return judgeClaim(cells, target.atMost);
+    case 'delays':
+      return judgeDelays(cells, target.latenessMs);
+  }
+}
 
-/** Those of the targets for which this run measured both sides. */
-export function judge(cells: readonly Cell[], peers: ReadonlySet<string>): readonly Verdict[] {
-  return targets.flatMap(({ workload, than, atLeast }) => {
-    const at = cells.filter((cell) => cell.workload === workload);
-    const ours = at.find(({ subject }) => subject === 'millrace');
-    const others = at.filter(({ subject }) => (than === 'best peer' ? peers.has(subject) : subject === than));
-    const [best] = others.sort((a, b) => b.rate - a.rate);
-    if (ours === undefined || best === undefined) return [];
-    const ratio = ours.rate / best.rate;
-    const name = than === 'best peer' ? `the best peer (${best.subject})` : than;
-    return [
-      {
-        target: `${workload}: at least ${atLeast} × ${name}`,
-        measured: `${ratio.toFixed(2)} ×`,
-        met: ratio >= atLeast,
-      },
-    ];
-  });
+function judgeRate(
+  cells: readonly Cell[],
+  peers: ReadonlySet<string>,
+  { workload, than, atLeast }: Extract<Target, { kind: 'rate' }>,
+): readonly Verdict[] {
+  const at = cells.filter((cell) => cell.workload === workload);
+  const own = at.find(({ subject }) => subject === ours);
+  const others = at.filter(({ subject }) => (than === 'best peer' ? peers.has(subject) : subject === than));
+  const [best] = others.sort((a, b) => b.rate - a.rate);
+  if (own === undefined || best === undefined) return [];
+  const ratio = own.rate / best.rate;
+  const name = than === 'best peer' ? `the best peer (${best.subject})` : than;
+  return [
+    {
+      target: `${workload}: at least ${atLeast} × ${name}`,
+      measured: `${ratio.toFixed(2)} ×`,
+      met: ratio >= atLeast,
+    },
+  ];
+}
+
+function judgeLatency(cells: readonly Cell[], than: string): readonly Verdict[] {
+  const at = (name: string): Cell['latency'] =>
+    cells.find(({ workload, subject }) => workload === 'latency' && subject === name)?.latency;
+  const [own, other] = [at(ours), at(than)];
+  if (own === undefined || other === undefined) return [];
+  return (['p50', 'p99'] as const).map((name) => ({
+    target: `latency: ${name} no higher than of ${than}`,
+    measured: `${own[name].toFixed(2)} ms against ${other[name].toFixed(2)} ms`,
+    met: own.started >= 0.99 && own[name] <= other[name],
+  }));
+}
+
+function judgeClaim(cells: readonly Cell[], atMost: number): readonly Verdict[] {
+  const claims = cells
+    .flatMap(({ workload, claim }) => (claim === undefined ? [] : [{ depth: Number(workload.split('-')[1]), claim }]))
+    .sort((a, b) => a.depth - b.depth);
+  const [shallow, deep] = [claims[0], claims.at(-1)];
+  if (shallow === undefined || deep === undefined || shallow === deep) return [];
+  const ratio = deep.claim.p50 / shallow.claim.p50;
+  const [low, high] = [shallow, deep].map(({ depth }) => depth.toLocaleString('en'));
+  return [
+    {
+      target: `claim with ${high} waiting: at most ${atMost} × that with ${low}`,
+      measured: `${ratio.toFixed(2)} ×`,
+      met: ratio <= atMost,
+    },
+  ];
+}
+
+function judgeDelays(cells: readonly Cell[], latenessMs: number): readonly Verdict[] {
+  const delays = cells.find(({ workload, subject }) => workload === 'delays' && subject === ours)?.latency;
+  if (delays === undefined) return [];
+  return [
+    { target: 'delays: no task early', measured: `${delays.early}`, met: delays.early === 0 },
+    { target: 'delays: every task ran', measured: `${(delays.started * 100).toFixed(2)} %`, met: delays.started === 1 },
+    {
+      target: `delays: p99 at most ${latenessMs} ms late`,
+      measured: `${Math.round(delays.p99)} ms`,
+      met: delays.p99 <= latenessMs,
+    },
+  ];
 }

@@ -1,24 +1,21 @@
-import pg from 'pg';
-import { askOn } from '../database.ts';
 import type { Measurement } from '../measurement.ts';
 import type { ProcessorTime } from '../processor-time.ts';
-import type { Mode, Subject } from '../subject.ts';
+import type { Mode, Probe, Subject } from '../subject.ts';
 import { peakRssMb } from './enqueue.ts';
 
 const pollMs = 1;
 
 /**
  * Works off `tasks` of a filled queue, from the creation of the worker to the moment the store says that it is done.
- * When `left` more stay behind, to keep the queue deep, the last handler is the end instead.
+ * When `left` more stay behind, to keep the queue deep, or the store does not tell, the last handler is the end instead.
  */
 export async function measureBacklog(
   subject: Subject,
   url: string,
+  probe: Probe,
   { tasks, left, concurrency, mode }: { tasks: number; left: number; concurrency: number; mode: Mode },
   processorTime: ProcessorTime,
 ): Promise<Measurement> {
-  const client = new pg.Client(url);
-  await client.connect();
   let seen = 0;
   let firstAt = 0;
   let allSeen: () => void = () => {};
@@ -37,12 +34,10 @@ export async function measureBacklog(
   await handled;
   if (left === 0) {
     // Only now, so that asking costs the server nothing while it works.
-    while (await askOn<boolean>(client, subject.checks.anyLeft))
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    while (await probe.anyLeft?.()) await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
   const seconds = (performance.now() - start) / 1000;
   const cost = spent();
-  await client.end();
   await worker.stop();
   if (left === 0 && seen !== tasks) throw new Error(`${subject.name}: ${seen} runs of ${tasks} tasks`);
   return { tasks, seconds, firstHandlerMs: firstAt - start, peakRssMb: peakRssMb(), ...cost };

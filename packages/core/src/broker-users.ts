@@ -1,6 +1,6 @@
-import { kindOf } from './adapter/checks.ts';
 import type { Broker } from './broker/broker.ts';
 import { ValidationError } from './errors.ts';
+import { kindOf } from './known-options.ts';
 
 const users = new WeakMap<Broker<unknown>, number>();
 

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import Module from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -52,7 +53,7 @@ describe('connect', () => {
 
   it('never shows the rest of a URL (BAD-09)', async () => {
     const errors = await Promise.all(
-      ['nonsense://u:hunter2@h', 'hunter2@host', 'amqps://u:hunter2@h'].map((url) =>
+      ['nonsense://u:hunter2@h', 'hunter2@host'].map((url) =>
         connect(url).then(
           () => 'connected',
           (error: Error) => `${error.message} ${JSON.stringify(error)}`,
@@ -113,11 +114,21 @@ describe('connect', () => {
 
 describe('adapters of the family', () => {
   const before = process.cwd();
+  const [, main = ''] = process.argv;
   let folder: string | undefined;
+  const { NODE_PATH: nodePath = '' } = process.env;
 
-  // The working directory is one of the places where a program's packages are looked for.
+  // Package managers set it, and this workspace has all adapters. Node reads it once, unless told to do so again.
+  function setNodePath(value: string): void {
+    process.env.NODE_PATH = value;
+    (Module as unknown as { _initPaths(): void })._initPaths();
+  }
+
+  // The program's folder and the working directory are places where its packages are looked for.
   function emptyFolder(): string {
     folder = mkdtempSync(join(tmpdir(), 'millrace-connect-'));
+    process.argv[1] = join(folder, 'main.js');
+    setNodePath('');
     process.chdir(folder);
     return folder;
   }
@@ -132,6 +143,8 @@ describe('adapters of the family', () => {
 
   afterEach(() => {
     process.chdir(before);
+    process.argv[1] = main;
+    setNodePath(nodePath);
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     folder = undefined;
   });
@@ -146,10 +159,11 @@ describe('adapters of the family', () => {
 
   it('have to be installed', async () => {
     emptyFolder();
-    await expect(connect('amqps://host')).rejects.toMatchObject({
+    const refused = expect(connect('amqps://u:hunter2@host')).rejects;
+    await refused.toMatchObject({
       code: 'CONFIGURATION',
       reason: 'adapter-missing',
-      message: expect.stringContaining('npm install @millrace/amqp'),
+      message: expect.stringMatching(/^(?!.*hunter2).*npm install @millrace\/amqp/),
       cause: expect.any(Error),
     });
   });

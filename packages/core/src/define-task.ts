@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { checkInteger, checkKnownOptions, checkName, kindOf } from './adapter/checks.ts';
+import { checkInteger, checkName } from './adapter/checks.ts';
 import { type Duration, parseDuration } from './duration.ts';
 import { ValidationError } from './errors.ts';
+import { checkKnownOptions, kindOf } from './known-options.ts';
 import { checkAttempts, defaultRetry, type RetryPolicy } from './retry-policy.ts';
 import { priorityRange } from './task.ts';
 

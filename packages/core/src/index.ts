@@ -46,6 +46,7 @@ export type {
   TaskStore,
 } from './broker/task-store.ts';
 export { type Client, type ClientOptions, createClient, type EnqueueItem } from './client/create-client.ts';
+export { EnqueueManyError } from './client/enqueue-many-error.ts';
 export type { EnqueueOptions } from './client/enqueue-options.ts';
 export type { TaskControl } from './client/task-control.ts';
 export { type ResultOptions, type TaskAccess, TaskHandle } from './client/task-handle.ts';
@@ -131,4 +132,4 @@ export { NonRetryable, RetryAfter, Snooze } from './worker/outcome.ts';
 export type { ShutdownReport } from './worker/shutdown.ts';
 export { type StopOnSignalsOptions, type Stoppable, stopOnSignals } from './worker/stop-on-signals.ts';
 export type { Checkpoint, Middleware, TaskContext } from './worker/task-context.ts';
-export type { WorkerOptions } from './worker/worker-options.ts';
+export type { HeartbeatThreadOptions, WorkerOptions } from './worker/worker-options.ts';

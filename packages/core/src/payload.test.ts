@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ValidationError } from './errors.ts';
-import { decodePayload, deepestPayload, encodePayload } from './payload.ts';
+import { decodePayload, deepestPayload, encodeBounded, encodePayload } from './payload.ts';
 
 function roundTrip(value: unknown): unknown {
   return decodePayload(encodePayload(value, 'input'));
@@ -272,4 +272,39 @@ it('neither changes nor keeps the value it was given (PAY-11)', () => {
   const back = roundTrip(value) as { list: number[] };
   back.list.push(2);
   expect(value.list).toHaveLength(2);
+});
+
+it('says so when it is larger than any text', () => {
+  const stringify = vi.spyOn(JSON, 'stringify').mockImplementation(() => {
+    throw new RangeError('Invalid string length');
+  });
+  const failure = { code: 'VALIDATION', option: 'output', reason: 'payload-too-large' };
+  try {
+    expect(() => encodePayload(['x'], 'output')).toThrow(expect.objectContaining(failure));
+  } finally {
+    stringify.mockRestore();
+  }
+  const encode = vi.spyOn(Buffer.prototype, 'toString').mockImplementation(() => {
+    throw Object.assign(new Error('too long'), { code: 'ERR_STRING_TOO_LONG' });
+  });
+  try {
+    expect(() => encodePayload(new Uint8Array(1), 'output')).toThrow(expect.objectContaining(failure));
+  } finally {
+    encode.mockRestore();
+  }
+});
+
+describe('encodeBounded', () => {
+  it('measures bytes of UTF-8', () => {
+    expect(encodeBounded('éé', 'output', 6)).toBe('"éé"');
+    expect(() => encodeBounded('éé', 'output', 5)).toThrow(
+      expect.objectContaining({
+        code: 'VALIDATION',
+        option: 'output',
+        reason: 'payload-too-large',
+        message: expect.stringMatching(/^output takes 6 bytes, more than the 5 /),
+      }),
+    );
+    expect(encodeBounded(undefined, 'output', 0)).toBeUndefined();
+  });
 });

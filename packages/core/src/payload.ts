@@ -19,11 +19,46 @@ export const deepestPayload = 500;
 export function encodePayload(value: unknown, option: string): Payload | undefined {
   if (value === undefined) return undefined;
   if (value instanceof Uint8Array) {
-    return bytesPrefix + Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+    return written(
+      () => bytesPrefix + Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
+      option,
+    );
   }
   const audit: Audit = { option, negativeZero: false };
   inspect(value, '', 0, audit);
-  return audit.negativeZero ? writeWithNegativeZero(value) : JSON.stringify(value);
+  return written(() => (audit.negativeZero ? writeWithNegativeZero(value) : JSON.stringify(value)), option);
+}
+
+/** No string may be longer than half a billion characters; which error says so depends on who makes it. */
+function written(write: () => string, option: string): string {
+  try {
+    return write();
+  } catch (error) {
+    const tooLong = error instanceof RangeError || (error as { code?: unknown } | null)?.code === 'ERR_STRING_TOO_LONG';
+    if (!tooLong) throw error;
+    throw new ValidationError(`${option} is larger than any text can be; store large data elsewhere`, {
+      option,
+      reason: 'payload-too-large',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Encodes a value a broker has to keep. `undefined` stays absent.
+ * @param maxBytes the broker's `payload.maxBytes`
+ * @throws ValidationError when it cannot be stored, or is too large (reason `payload-too-large`)
+ */
+export function encodeBounded(value: unknown, option: string, maxBytes: number): Payload | undefined {
+  const payload = encodePayload(value, option);
+  // A UTF-16 unit is at most three bytes of UTF-8: most values need not be measured.
+  if (payload === undefined || payload.length * 3 <= maxBytes) return payload;
+  const bytes = Buffer.byteLength(payload);
+  if (bytes <= maxBytes) return payload;
+  throw new ValidationError(
+    `${option} takes ${bytes} bytes, more than the ${maxBytes} this broker accepts; store large data elsewhere and keep a reference`,
+    { option, reason: 'payload-too-large' },
+  );
 }
 
 /** Decodes what `encodePayload` made. @throws CorruptTaskError when it is neither JSON nor base64 */
@@ -73,20 +108,20 @@ function inspectObject(value: object, path: string, depth: number, audit: Audit)
   if (depth >= deepestPayload)
     throw unstorable(audit, path, `is nested deeper than ${deepestPayload} levels or circular`);
   refuseSilentLoss(value, path, audit);
-  const written = writtenForm(value);
-  if (typeof written !== 'object' || written === null) {
-    inspect(written, path, depth, audit);
+  const form = writtenForm(value);
+  if (typeof form !== 'object' || form === null) {
+    inspect(form, path, depth, audit);
     return;
   }
-  if (written !== value) refuseSilentLoss(written, path, audit);
-  if (Array.isArray(written)) {
-    for (let index = 0; index < written.length; index++) {
-      inspect(written[index], `${path}[${index}]`, depth + 1, audit);
+  if (form !== value) refuseSilentLoss(form, path, audit);
+  if (Array.isArray(form)) {
+    for (let index = 0; index < form.length; index++) {
+      inspect(form[index], `${path}[${index}]`, depth + 1, audit);
     }
     return;
   }
-  for (const key of Object.keys(written)) {
-    const member = (written as Record<string, unknown>)[key];
+  for (const key of Object.keys(form)) {
+    const member = (form as Record<string, unknown>)[key];
     if (member !== undefined) inspect(member, path === '' ? key : `${path}.${key}`, depth + 1, audit);
   }
 }
@@ -127,11 +162,11 @@ function unstorable(audit: Audit, path: string, problem: string): ValidationErro
 function writeWithNegativeZero(value: unknown): string {
   if (Object.is(value, -0)) return '-0';
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const written = writtenForm(value);
-  if (typeof written !== 'object' || written === null) return writeWithNegativeZero(written);
-  if (Array.isArray(written)) return `[${written.map(writeWithNegativeZero).join(',')}]`;
-  const members = Object.keys(written)
-    .filter((key) => (written as Record<string, unknown>)[key] !== undefined)
-    .map((key) => `${JSON.stringify(key)}:${writeWithNegativeZero((written as Record<string, unknown>)[key])}`);
+  const form = writtenForm(value);
+  if (typeof form !== 'object' || form === null) return writeWithNegativeZero(form);
+  if (Array.isArray(form)) return `[${form.map(writeWithNegativeZero).join(',')}]`;
+  const members = Object.keys(form)
+    .filter((key) => (form as Record<string, unknown>)[key] !== undefined)
+    .map((key) => `${JSON.stringify(key)}:${writeWithNegativeZero((form as Record<string, unknown>)[key])}`);
   return `{${members.join(',')}}`;
 }

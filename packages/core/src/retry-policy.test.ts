@@ -225,7 +225,77 @@ describe('options', () => {
     () => exponential({ attempts: 2, cap: '1s' } as never),
     () => custom(() => 0, { tries: 2 } as never),
   ])('refuses options nobody knows (BAD-01)', (make) => {
-    expect(make).toThrow(expect.objectContaining({ reason: 'unknown-option' }));
+    expect(make).toThrow(
+      expect.objectContaining({ reason: 'unknown-option', option: expect.stringMatching(/^retry\.\w+$/) }),
+    );
+  });
+
+  it.each([undefined, null, [['1s']], 5, '1s'])('wants options, not %j', (options) => {
+    for (const make of [fixed, linear, exponential]) {
+      expect(() => make(options as never)).toThrow(expect.objectContaining({ code: 'VALIDATION', option: 'options' }));
+    }
+  });
+
+  const hostile = [
+    Number.NaN,
+    -1,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    2 ** 53,
+    '5',
+    '-1s',
+    '1w',
+    null,
+    {},
+  ];
+
+  it.each(hostile)('refuses %j as a delay, everywhere', (value) => {
+    const delay = value as never;
+    const makers: [string, () => RetryPolicy][] = [
+      ['retry.delay', () => fixed({ attempts: 2, delay })],
+      ['retry.base', () => linear({ attempts: 2, base: delay })],
+      ['retry.max', () => linear({ attempts: 2, max: delay })],
+      ['retry.base', () => exponential({ attempts: 2, base: delay })],
+      ['retry.max', () => exponential({ attempts: 2, max: delay })],
+      ['retry.delays[1]', () => delays(['1s', delay])],
+    ];
+    for (const [option, make] of makers) {
+      // Null is no option at all where there is a default.
+      if (value === null && option !== 'retry.delays[1]') expect(make).not.toThrow();
+      else expect(make).toThrow(expect.objectContaining({ code: 'VALIDATION', option }));
+    }
+  });
+
+  it.each([Number.NaN, -1, 0, 0.99, Number.POSITIVE_INFINITY, '2', {}])('refuses %j as a factor', (factor) => {
+    expect(() => exponential({ attempts: 2, factor: factor as never })).toThrow(
+      expect.objectContaining({ code: 'VALIDATION', option: 'retry.factor' }),
+    );
+  });
+
+  it.each(['ful', 'Full', '', true, 0, 'constructor', '__proto__', { full: 1 }])('refuses %j as jitter', (jitter) => {
+    for (const make of [fixed, linear, exponential]) {
+      expect(() => make({ attempts: 2, jitter: jitter as never })).toThrow(
+        expect.objectContaining({ code: 'VALIDATION', option: 'retry.jitter' }),
+      );
+    }
+  });
+
+  it('never computes a delay that is none, however large its numbers', () => {
+    const numbers = [0, 1, Number.MAX_SAFE_INTEGER];
+    for (const base of numbers) {
+      for (const max of numbers) {
+        for (const factor of [1, 1.5, Number.MAX_VALUE]) {
+          const policy = exponential({ attempts: Number.POSITIVE_INFINITY, base, max, factor, jitter: 'full' });
+          for (const attempt of [1, 2, 1_100, 2 ** 31]) {
+            for (const random of [0, 0.5, 1 - 2 ** -53]) {
+              expect(policy.delay({ attempt, kind: 'error', error: 0 }, random)).toSatisfy(
+                (ms) => Number.isSafeInteger(ms) && Number(ms) >= 0 && Number(ms) <= max,
+              );
+            }
+          }
+        }
+      }
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 import { type Duration, parseDuration } from './duration.ts';
 import { ValidationError } from './errors.ts';
+import { checkKnownOptions, kindOf } from './known-options.ts';
 
 /** What a retry policy is told about the attempt that just failed. */
 export interface RetryFailure {
@@ -77,14 +78,14 @@ export function none(): RetryPolicy {
 
 /** The same delay after each failure. @throws ValidationError naming the option. */
 export function fixed(options: FixedOptions): RetryPolicy {
-  refuseUnknown(options, ['attempts', 'delay', 'jitter'], 'fixed');
+  checkKnownOptions(options, ['attempts', 'delay', 'jitter'], 'fixed', 'retry.');
   const delayMs = parseDuration(options.delay ?? '1s', 'retry.delay');
   return policy(options, 'none', () => delayMs);
 }
 
 /** `min(max, base × n)` after the n-th failure. @throws ValidationError naming the option. */
 export function linear(options: LinearOptions): RetryPolicy {
-  refuseUnknown(options, ['attempts', 'base', 'max', 'jitter'], 'linear');
+  checkKnownOptions(options, ['attempts', 'base', 'max', 'jitter'], 'linear', 'retry.');
   const baseMs = parseDuration(options.base ?? '1s', 'retry.base');
   const maxMs = parseDuration(options.max ?? '1h', 'retry.max');
   return policy(options, 'none', (attempt) => Math.min(maxMs, baseMs * attempt));
@@ -96,12 +97,12 @@ export function linear(options: LinearOptions): RetryPolicy {
  * @throws ValidationError naming the option.
  */
 export function exponential(options: ExponentialOptions): RetryPolicy {
-  refuseUnknown(options, ['attempts', 'base', 'factor', 'max', 'jitter'], 'exponential');
+  checkKnownOptions(options, ['attempts', 'base', 'factor', 'max', 'jitter'], 'exponential', 'retry.');
   const baseMs = parseDuration(options.base ?? '1s', 'retry.base');
   const maxMs = parseDuration(options.max ?? '1h', 'retry.max');
   const factor = options.factor ?? 2;
   if (!Number.isFinite(factor) || factor < 1) {
-    throw new ValidationError(`retry.factor must be a number of at least 1; got ${describe(factor)}`, {
+    throw new ValidationError(`retry.factor must be a number of at least 1; got ${kindOf(factor)}`, {
       option: 'retry.factor',
     });
   }
@@ -129,7 +130,7 @@ export function custom(
   if (typeof rule !== 'function') {
     throw new ValidationError('custom(rule) needs a function', { option: 'retry.rule' });
   }
-  refuseUnknown(options, ['attempts'], 'custom');
+  checkKnownOptions(options, ['attempts'], 'custom', 'retry.');
   const attempts = checkAttempts(options.attempts ?? Number.POSITIVE_INFINITY, 'retry.attempts');
   return {
     attempts,
@@ -150,7 +151,7 @@ export function checkAttempts(value: unknown, option: string): number {
   if (value === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= 2_147_483_647) return value;
   throw new ValidationError(
-    `${option} must be a whole number from 1 to 2147483647, or Infinity; got ${describe(value)}`,
+    `${option} must be a whole number from 1 to 2147483647, or Infinity; got ${kindOf(value)}`,
     { option },
   );
 }
@@ -163,7 +164,7 @@ function policy(
   const attempts = checkAttempts(options.attempts, 'retry.attempts');
   const jitter = options.jitter ?? defaultJitter;
   if (!Object.hasOwn(jitters, jitter)) {
-    throw new ValidationError(`retry.jitter must be 'none', 'equal' or 'full'; got ${describe(options.jitter)}`, {
+    throw new ValidationError(`retry.jitter must be 'none', 'equal' or 'full'; got ${kindOf(options.jitter)}`, {
       option: 'retry.jitter',
     });
   }
@@ -172,19 +173,4 @@ function policy(
     attempts,
     delay: ({ attempt }, random) => (attempt >= attempts ? 'give up' : Math.round(spread(delayOf(attempt), random))),
   };
-}
-
-/** A typo must not silently change how a task is retried (BAD-01). */
-function refuseUnknown(options: object, known: readonly string[], where: string): void {
-  for (const option of Object.keys(options)) {
-    if (known.includes(option)) continue;
-    throw new ValidationError(`${where} has no option '${option}'; it knows ${known.join(', ')}`, {
-      option: `retry.${option}`,
-      reason: 'unknown-option',
-    });
-  }
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'number' ? String(value) : value === null ? 'null' : typeof value;
 }

@@ -25,6 +25,18 @@ describe('validate', () => {
     expect(await result).toEqual([1]);
   });
 
+  it('takes any thenable for a promise', async () => {
+    // biome-ignore lint/suspicious/noThenProperty: what is tested
+    const foreign = { then: (resolve: (result: object) => void) => resolve({ issues: [{ message: 'taken' }] }) };
+    const result = validate(
+      schema(() => foreign as never),
+      1,
+      'input',
+    );
+    expect(result).toBeInstanceOf(Promise);
+    await expect(result).rejects.toThrow('taken');
+  });
+
   it('throws the issues with their paths, and no values (BAD-09)', () => {
     const person = z.object({ name: z.object({ first: z.string() }), tags: z.array(z.number()) });
     const check = (): unknown => validate(person, { name: { first: 1 }, tags: [1, 'secret'] }, 'input');

@@ -12,7 +12,11 @@ export function validate(
 ): unknown | Promise<unknown> {
   if (schema === undefined) return value;
   const result = schema['~standard'].validate(value);
-  return result instanceof Promise ? result.then((late) => accept(late, option)) : accept(result, option);
+  // A promise of another realm, or of a library of its own, is one too: taken for a result it would pass as undefined.
+  if (result instanceof Promise || typeof (result as { then?: unknown } | null)?.then === 'function') {
+    return Promise.resolve(result).then((late) => accept(late, option));
+  }
+  return accept(result as StandardSchemaV1.Result<unknown>, option);
 }
 
 function accept(result: StandardSchemaV1.Result<unknown>, option: string): unknown {

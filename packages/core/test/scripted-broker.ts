@@ -123,7 +123,7 @@ export class ScriptedSession implements Session {
       if (this.lost.aborted) throw this.lost.reason;
       if (request.signal?.aborted === true) return [];
       const taken = this.#take(request);
-      if (taken.length > 0) return taken;
+      if (taken.length > 0 || request.waitMs === 0) return taken;
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#wake.delete(done);

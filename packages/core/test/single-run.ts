@@ -54,6 +54,7 @@ export class SingleRun {
       logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
       reports: new ReportBuffer(clock, () => {}),
       client: () => createClient({ broker: this.broker, clock }),
+      limits: () => ({ payloadBytes: 10_000, delayMs: 1_000_000_000 }),
     };
     this.runner = new Runner({
       ...support,

@@ -1,7 +1,7 @@
-import type { ClaimRequest, Delivery } from '@millrace/core';
+import type { ClaimRequest } from '@millrace/core';
 import { textArray } from './array-literal.ts';
 import type { Database, Row } from './connection.ts';
-import { readClaimedRow } from './rows.ts';
+import { type ClaimedRow, readClaimedRow } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 /** Who claims. */
@@ -25,7 +25,7 @@ export async function claimTasks(
   request: Pick<ClaimRequest, 'names' | 'limit'>,
   queues: readonly string[],
   look: number = request.limit + spareLook,
-): Promise<Delivery[]> {
+): Promise<ClaimedRow[]> {
   const { database, statements, sessionId, worker } = claimant;
   const { names, limit } = request;
   const call = { op: 'session.claim' };
@@ -42,7 +42,7 @@ export async function claimTasks(
 }
 
 /** Puts claimed rows, which come in no order, in the order they are to run. */
-export function readClaimedRows(rows: readonly Row[], sessionId: string, queues: readonly string[]): Delivery[] {
+export function readClaimedRows(rows: readonly Row[], sessionId: string, queues: readonly string[]): ClaimedRow[] {
   const claimed = rows.map((row) => readClaimedRow(row, sessionId));
   claimed.sort(
     ({ delivery: a, sequence: first }, { delivery: b, sequence: second }) =>
@@ -51,7 +51,7 @@ export function readClaimedRows(rows: readonly Row[], sessionId: string, queues:
       a.runAt - b.runAt ||
       first - second,
   );
-  return claimed.map(({ delivery }) => delivery);
+  return claimed;
 }
 
 /** When a claim that found nothing may find something without anybody saying so. */

@@ -16,6 +16,8 @@ const noHeaders: TaskHeaders = Object.freeze({});
 export interface ClaimedRow {
   readonly delivery: Delivery;
   readonly sequence: number;
+  /** Where the row is until something changes it. */
+  readonly place: string;
 }
 
 /** Reads a row of claim-tasks.sql. Called for every task that is run: no intermediate objects. */
@@ -38,7 +40,7 @@ export function readClaimedRow(row: Row, sessionId: string): ClaimedRow {
   if (key !== null) delivery.key = key as string;
   if (group !== null) delivery.group = group as string;
   if (owner !== null) delivery.owner = owner as string;
-  return { delivery, sequence: row[17] as number };
+  return { delivery, sequence: row[17] as number, place: row[18] as string };
 }
 
 /** Reads a row of get-tasks.sql or list-tasks.sql. */

@@ -1,11 +1,14 @@
 import { type ClaimRequest, type Clock, type Delivery, isMillraceError, type StopRequest } from '@millrace/core';
 import { textArray } from './array-literal.ts';
 import { type Claimant, claimTasks, readClaimedRows } from './claim.ts';
+import type { ClaimedRow } from './rows.ts';
 
 /** What a session knows of a task it holds. */
 export interface HeldTask {
   readonly fence: number;
   readonly queue: string;
+  /** Where its row is, as long as nothing has changed it: completing it need not look for it then. */
+  place: string | undefined;
   /** The last stop the holder was told of. */
   told?: StopRequest;
 }
@@ -81,9 +84,12 @@ export class SessionClaims {
     return this.#recovering;
   }
 
-  #remember(deliveries: Delivery[]): Delivery[] {
-    for (const { lease, queue } of deliveries) this.held.set(lease.taskId, { fence: lease.fence, queue });
-    return deliveries;
+  #remember(claimed: readonly ClaimedRow[]): Delivery[] {
+    return claimed.map(({ delivery, place }) => {
+      const { lease, queue } = delivery;
+      this.held.set(lease.taskId, { fence: lease.fence, queue, place });
+      return delivery;
+    });
   }
 }
 

@@ -73,7 +73,10 @@ export class PostgresSession implements Session {
       operationTimeoutMs: settings.operationTimeoutMs,
       sessionId: this.id,
       isLost: () => this.lost.aborted,
-      holds: ({ taskId, fence }) => this.#taken.held.get(taskId)?.fence === fence,
+      find: ({ taskId, fence }) => {
+        const held = this.#taken.held.get(taskId);
+        return held?.fence === fence ? held : undefined;
+      },
     };
     // A claim that sleeps has to notice.
     this.lost.addEventListener('abort', () => owner.wakeups.wake(), { once: true });

@@ -2,6 +2,7 @@ import { type Clock, isMillraceError, type Lease, type SettleOutcome } from '@mi
 import { reconnectDelay, sleep } from '@millrace/core/adapter';
 import { plainArray, textArray } from './array-literal.ts';
 import type { Database, Statement, Value } from './connection.ts';
+import type { HeldTask } from './session-claims.ts';
 import type { Statements } from './statements.ts';
 
 /** What a holder's operations work with. */
@@ -13,8 +14,8 @@ export interface HolderContext {
   readonly sessionId: string;
   /** Whether the session is lost: then a task that is not held any more was taken back, not settled. */
   readonly isLost: () => boolean;
-  /** Whether the session was given this lease and has not settled it, as far as it knows. */
-  readonly holds: (lease: Lease) => boolean;
+  /** What the session knows of a lease it was given and has not settled. */
+  readonly find: (lease: Lease) => HeldTask | undefined;
 }
 
 /** A statement of a holder on several of its tasks. */
@@ -40,7 +41,7 @@ export async function applyBatch<T extends { readonly lease: Lease }>(
   const outcomes = new Array<SettleOutcome>(operations.length).fill('unknown');
   // Everybody locks tasks in the order of their ids, so that nobody waits in a circle.
   let open = [...operations.keys()].sort((a, b) => compareIds(operations[a], operations[b]));
-  const ours = operations.map(({ lease }) => context.holds(lease));
+  const ours = operations.map(({ lease }) => context.find(lease));
   let answerLost = false;
   for (let failures = 0; ; ) {
     const left = until - clock.monotonic();
@@ -59,8 +60,8 @@ export async function applyBatch<T extends { readonly lease: Lease }>(
       );
       const gone = missed.filter((_, position) => !held.has(position));
       // What it did not hold when this began, no lost answer of this can have settled.
-      for (const index of gone) if (ours[index] !== true) outcomes[index] = 'stale';
-      const judged = gone.filter((index) => ours[index] === true);
+      for (const index of gone) if (ours[index] === undefined) outcomes[index] = 'stale';
+      const judged = gone.filter((index) => ours[index] !== undefined);
       const verdicts = await judgeGone(
         context,
         kind,
@@ -70,6 +71,7 @@ export async function applyBatch<T extends { readonly lease: Lease }>(
       );
       for (const [position, index] of judged.entries()) outcomes[index] = verdicts[position] ?? 'unknown';
       open = missed.filter((_, position) => held.has(position));
+      for (const index of open) forgetPlace(ours[index]);
       if (open.length === 0) return outcomes;
     } catch (error) {
       if (isMillraceError(error, 'CLOSED')) return outcomes;
@@ -78,6 +80,11 @@ export async function applyBatch<T extends { readonly lease: Lease }>(
       await sleep(Math.min(reconnectDelay(failures), Math.max(1, until - clock.monotonic())), undefined, clock);
     }
   }
+}
+
+/** The row has moved, or is about to. */
+export function forgetPlace(held: HeldTask | undefined): void {
+  if (held !== undefined) held.place = undefined;
 }
 
 /** Positions that were settled. */

@@ -8,7 +8,7 @@ import {
 } from '@millrace/core';
 import { checkInteger, kindOf } from '@millrace/core/adapter';
 import { plainArray, textArray } from './array-literal.ts';
-import { applyBatch, type HolderContext, type HolderStatement } from './settle-batch.ts';
+import { applyBatch, forgetPlace, type HolderContext, type HolderStatement } from './settle-batch.ts';
 
 /** Most operations in one statement. */
 const mostInStatement = 1_000;
@@ -72,7 +72,8 @@ export async function settleTasks(context: HolderContext, operations: readonly S
 
 /** Keeps what handlers report. Outcomes come in the order given. */
 export async function reportTasks(context: HolderContext, reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
-  const { statements } = context;
+  const { statements, find } = context;
+  for (const { lease } of reports) forgetPlace(find(lease));
   return applyInOrder(
     context,
     {
@@ -91,7 +92,7 @@ export async function reportTasks(context: HolderContext, reports: readonly Task
   );
 }
 
-function kindsOf({ statements }: HolderContext): {
+function kindsOf({ statements, find }: HolderContext): {
   readonly complete: HolderStatement<SettleOp>;
   readonly settle: HolderStatement<SettleOp>;
 } {
@@ -102,7 +103,10 @@ function kindsOf({ statements }: HolderContext): {
       op: 'session.settle',
       statement: statements.completeTasks,
       endsLease: true,
-      columns: (batch) => [textArray(batch.map((operation) => ('output' in operation ? operation.output : null)))],
+      columns: (batch) => [
+        textArray(batch.map((operation) => ('output' in operation ? operation.output : null))),
+        textArray(batch.map(({ lease }) => find(lease)?.place)),
+      ],
       limits: [],
     },
     settle: {

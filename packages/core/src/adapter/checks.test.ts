@@ -2,15 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { everything } from '../../test/scripted-broker.ts';
 import type { ClaimRequest, SessionOptions } from '../broker/session.ts';
 import { ValidationError } from '../errors.ts';
+import { checkKnownOptions, kindOf } from '../known-options.ts';
 import type { NewTask } from '../task.ts';
 import {
   checkClaimRequest,
   checkInteger,
-  checkKnownOptions,
   checkName,
   checkSessionOptions,
   findTaskError,
-  kindOf,
   payloadBytes,
 } from './checks.ts';
 

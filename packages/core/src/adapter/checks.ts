@@ -1,6 +1,7 @@
 import type { Capabilities } from '../broker/capabilities.ts';
 import type { ClaimRequest, SessionOptions } from '../broker/session.ts';
 import { ValidationError } from '../errors.ts';
+import { kindOf } from '../known-options.ts';
 import { checkAttempts } from '../retry-policy.ts';
 import { type NewTask, priorityRange } from '../task.ts';
 
@@ -33,17 +34,6 @@ export function checkInteger(value: unknown, option: string, lowest: number, hig
   throw new ValidationError(`${option} must be a whole number from ${lowest} to ${highest}; got ${kindOf(value)}`, {
     option,
   });
-}
-
-/** Refuses option names nobody knows, so that a typo does not silently change behaviour (BAD-01). */
-export function checkKnownOptions(options: object, known: readonly string[], where: string): void {
-  for (const option of Object.keys(options)) {
-    if (known.includes(option)) continue;
-    throw new ValidationError(`${where} has no option '${option}'; it knows ${known.join(', ')}`, {
-      option,
-      reason: 'unknown-option',
-    });
-  }
 }
 
 /** Checks one task against the contract and the broker's limits. Returns the error instead of throwing it. */
@@ -125,11 +115,4 @@ export function checkSessionOptions(options: SessionOptions, capabilities: Capab
   checkName(options.instance, 'instance');
   checkName(options.host, 'host');
   checkInteger(options.ttlMs, 'ttl', capabilities.session.minTtlMs, capabilities.session.maxTtlMs);
-}
-
-/** How a value is described in an error message: its type, or the number itself. Never its content. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'number' ? String(value) : typeof value;
 }

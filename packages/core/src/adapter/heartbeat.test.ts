@@ -148,4 +148,26 @@ describe('startHeartbeat', () => {
     await clock.advance(10 * ttlMs);
     expect([beats.length, lostAt(), clock.pending]).toEqual([1, undefined, 0]);
   });
+
+  it('counts the answered beats of somebody else like its own', async () => {
+    const clock = new ManualClock();
+    let beatenAt: number | undefined;
+    const heartbeat = startHeartbeat({
+      clock,
+      adapter: 'test',
+      ttlMs,
+      // Our own never get through.
+      beat: async () => Promise.reject(new Error('blocked')),
+      beatenAt: () => beatenAt,
+    });
+    await clock.advance(20_000);
+    beatenAt = 12_000;
+    await clock.advance(18_999);
+    expect([clock.monotonic(), heartbeat.lost.aborted]).toEqual([38_999, false]);
+    await clock.advance(1);
+    expect(heartbeat.lost.aborted).toBe(true);
+    beatenAt = 39_000;
+    await clock.advance(ttlMs);
+    expect([heartbeat.lost.aborted, clock.pending]).toEqual([true, 0]);
+  });
 });

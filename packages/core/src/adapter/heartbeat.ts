@@ -9,6 +9,8 @@ export interface HeartbeatOptions {
   readonly ttlMs: number;
   /** Tells the broker. `lost` when the broker no longer knows the session. Must end by the signal. */
   readonly beat: (signal: AbortSignal) => Promise<'alive' | 'lost'>;
+  /** When the last answered beat of somebody else began, on the same clock. Those count like our own. */
+  readonly beatenAt?: (() => number | undefined) | undefined;
 }
 
 /** A running heartbeat. */
@@ -61,12 +63,15 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
 
   function watchTrust(): void {
     if (trustEnd !== undefined) clock.clearTimer(trustEnd);
+    trustedUntil = Math.max(trustedUntil, (options.beatenAt?.() ?? Number.NEGATIVE_INFINITY) + trustMs);
     const left = trustedUntil - clock.monotonic();
     trustEnd = clock.setTimer(
       () => {
         // The timer may have fired before a beat that was already answered got its turn.
-        if (clock.monotonic() >= trustedUntil) declareLost('no heartbeat was answered in time');
-        else watchTrust();
+        const beatenAt = options.beatenAt?.() ?? Number.NEGATIVE_INFINITY;
+        if (clock.monotonic() >= Math.max(trustedUntil, beatenAt + trustMs)) {
+          declareLost('no heartbeat was answered in time');
+        } else watchTrust();
       },
       Math.max(0, left),
     );

@@ -2,18 +2,17 @@
  * A kit for authors of adapters: the parts every broker needs and should not write again. Not for users of tasks.
  * @module
  */
+export { checkKnownOptions, kindOf } from '../known-options.ts';
 export {
   checkClaimRequest,
   checkInteger,
-  checkKnownOptions,
   checkName,
   checkSessionOptions,
   findTaskError,
-  kindOf,
   longestNameBytes,
   payloadBytes,
 } from './checks.ts';
-export { reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
+export { Deadlines, reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
 export { type Heartbeat, type HeartbeatOptions, startHeartbeat } from './heartbeat.ts';
 export { Lifecycle } from './lifecycle.ts';
 export { type WakeupListener, Wakeups } from './wakeups.ts';

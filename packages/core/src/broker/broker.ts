@@ -90,6 +90,12 @@ export interface Broker<Tx = never> {
   enqueue(tasks: readonly NewTask[], options?: BrokerEnqueueOptions<Tx>): Promise<EnqueueOutcome[]>;
   /** @throws ValidationError UnavailableError ClosedError */
   openSession(options: SessionOptions): Promise<Session>;
+  /**
+   * Beats for a session of another client of the same backend, exactly as its own heartbeat would: a heartbeat from a
+   * thread beats over a connection of its own. Absent where a session cannot be kept from another connection.
+   * @throws UnavailableError IndeterminateError ClosedError
+   */
+  readonly beat?: (sessionId: string) => Promise<'alive' | 'lost'>;
   /** Reclaims, expires, prunes. Safe on any number of nodes at any time. */
   maintain(budget: MaintenanceBudget): Promise<MaintenanceReport>;
   readonly queues: QueueStore;

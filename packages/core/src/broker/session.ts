@@ -91,6 +91,11 @@ export interface SessionOptions {
   readonly host: string;
   /** The broker takes the session's tasks back when it was silent for this long. */
   readonly ttlMs: number;
+  /**
+   * When the last answered beat that somebody else sent for this session began, on this process's monotonic clock;
+   * `undefined` while there is none. Pass it to `startHeartbeat`. Needed where a broker has `beat`.
+   */
+  readonly beatenAt?: () => number | undefined;
   /** Called when a stop of a running task was asked for; at least once, at the latest one heartbeat after. */
   readonly onSignal: (signal: SessionSignal) => void;
 }

@@ -222,6 +222,7 @@ describe('options', () => {
     ['broker', { broker: Promise.resolve(new ScriptedBroker()) }],
     ['timeout', { broker: new ScriptedBroker(), timeout: '5s' }],
     ['enqueueTimeout', { broker: new ScriptedBroker(), enqueueTimeout: 'soon' }],
+    ['headers', { broker: new ScriptedBroker(), headers: { trace: '1' } }],
   ])('refuses a wrong %s', (option, options) => {
     expect(() => createClient(options as never)).toThrow(expect.objectContaining({ code: 'VALIDATION', option }));
   });

@@ -1,4 +1,3 @@
-import { checkKnownOptions } from '../adapter/checks.ts';
 import { throwIfAborted } from '../adapter/deadline.ts';
 import type { Broker, EnqueueOutcome, QueueStore } from '../broker/broker.ts';
 import type { Capabilities } from '../broker/capabilities.ts';
@@ -6,11 +5,13 @@ import { checkBroker, useBroker } from '../broker-users.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { TaskDefinition, TaskInput, TaskOutput } from '../define-task.ts';
 import { type Duration, parseDuration } from '../duration.ts';
-import { AbortedError, ClosedError } from '../errors.ts';
+import { AbortedError, ClosedError, isMillraceError, UnavailableError, ValidationError } from '../errors.ts';
+import { checkKnownOptions, kindOf } from '../known-options.ts';
 import { encodePayload } from '../payload.ts';
 import type { NewTask, TaskHeaders } from '../task.ts';
 import { validate } from '../validate.ts';
 import { EnqueueBatcher } from './enqueue-batcher.ts';
+import { EnqueueManyError } from './enqueue-many-error.ts';
 import { buildTask, type EnqueueOptions } from './enqueue-options.ts';
 import { requireSupport } from './require-support.ts';
 import { createTaskControl, type TaskControl } from './task-control.ts';
@@ -48,7 +49,9 @@ export interface Client<Tx = never> extends AsyncDisposable {
   ): Promise<TaskHandle<TaskOutput<D>>>;
   /**
    * Stores many tasks of one definition in as few round trips as possible, in order. All inputs are checked first: an
-   * invalid one rejects the call before anything is stored.
+   * invalid one rejects the call before anything is stored. When the broker stores some and not others, the call
+   * rejects with an `EnqueueManyError`, whose `outcomes` hold the handles of those that are stored.
+   * @throws EnqueueManyError, and what `enqueue` throws when nothing was stored
    */
   enqueueMany<D extends TaskDefinition>(
     definition: D,
@@ -67,12 +70,20 @@ export interface Client<Tx = never> extends AsyncDisposable {
 
 const knownOptions = ['broker', 'enqueueTimeout', 'headers', 'closeBroker', 'clock'] as const;
 
+/** A call of more tasks is stored in several steps, each of which is stored or not. */
+const largestBatch = 1_000;
+
 /** Creates a client. The broker is opened with the first call. @throws ValidationError naming the option */
 export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx> {
   checkKnownOptions(options, knownOptions, 'createClient');
   const { broker, clock = systemClock } = options;
   checkBroker(broker);
   const timeoutMs = parseDuration(options.enqueueTimeout ?? '10s', 'enqueueTimeout');
+  if (options.headers !== undefined && typeof options.headers !== 'function') {
+    throw new ValidationError(`headers must be a function that gives them; got ${kindOf(options.headers)}`, {
+      option: 'headers',
+    });
+  }
   const release = options.closeBroker === false ? async () => {} : useBroker(broker);
   let opening: Promise<Capabilities> | undefined;
   let capabilities: Capabilities | undefined;
@@ -115,18 +126,39 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
   ): Promise<EnqueueOutcome[]> {
     if (closed) throw new ClosedError('this client is closed', { op: 'enqueue', reason: 'closed' });
     throwIfAborted(callOptions?.signal, 'enqueue');
-    const work =
-      callOptions?.transaction === undefined
-        ? batcher.addInOrder(tasks)
-        : storeInTransaction(tasks, callOptions.transaction as Tx);
+    const transaction = callOptions?.transaction as Tx | undefined;
+    const size = Math.min(largestBatch, maxBatch());
+    const work = tasks.length <= size ? storeBatch(tasks, transaction) : storeBatches(tasks, transaction, size);
     return callOptions?.signal === undefined ? work : abandonOnAbort(work, callOptions.signal);
   }
 
-  /** One after the other: a transaction runs on one connection. */
-  async function storeInTransaction(tasks: readonly NewTask[], transaction: Tx): Promise<EnqueueOutcome[]> {
+  function storeBatch(tasks: readonly NewTask[], transaction: Tx | undefined): Promise<EnqueueOutcome[]> {
+    return transaction === undefined ? batcher.addInOrder(tasks) : broker.enqueue(tasks, { transaction });
+  }
+
+  /** One after the other: that keeps the order, and a transaction runs on one connection. */
+  async function storeBatches(
+    tasks: readonly NewTask[],
+    transaction: Tx | undefined,
+    size: number,
+  ): Promise<EnqueueOutcome[]> {
     const outcomes: EnqueueOutcome[] = [];
-    for (let start = 0; start < tasks.length; start += maxBatch()) {
-      outcomes.push(...(await broker.enqueue(tasks.slice(start, start + maxBatch()), { transaction })));
+    for (let start = 0; start < tasks.length; start += size) {
+      const batch = tasks.slice(start, start + size);
+      try {
+        for (const outcome of await storeBatch(batch, transaction)) outcomes.push(outcome);
+      } catch (error) {
+        if (start === 0 || !isMillraceError(error)) throw error;
+        // What was stored before must not be lost with it.
+        for (const _task of batch) outcomes.push({ status: 'rejected', error });
+        const rest = new UnavailableError('not sent, because tasks before it could not be stored', {
+          op: 'enqueue',
+          adapter: broker.kind,
+          cause: error,
+        });
+        while (outcomes.length < tasks.length) outcomes.push({ status: 'rejected', error: rest });
+      }
+      if (outcomes.length === tasks.length) break;
     }
     return outcomes;
   }
@@ -138,13 +170,14 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
       return toHandle(task, outcome, control);
     },
     async enqueueMany(definition, items, callOptions) {
+      checkItems(items);
       if (items.length === 0) return [];
       const tasks: NewTask[] = [];
       for (const item of items) {
         tasks.push(await build(definition, item.input, { ...item.options, ...callOptions }));
       }
       const outcomes = await store(tasks, callOptions);
-      return tasks.map((task, index) => toHandle(task, outcomes[index], control));
+      return toHandles(tasks, outcomes, control);
     },
     handle: (_definition, id) => new TaskHandle(id, { status: 'accepted' }, control),
     tasks: control,
@@ -159,6 +192,16 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
       await this.close();
     },
   };
+}
+
+/** Options beside the input instead of in `options` would be lost without a word (BAD-01). */
+function checkItems(items: readonly EnqueueItem<unknown>[]): void {
+  if (!Array.isArray(items)) {
+    throw new ValidationError(`enqueueMany needs an array of { input, options? }; got ${kindOf(items)}`, {
+      option: 'items',
+    });
+  }
+  for (const item of items) checkKnownOptions(item, ['input', 'options'], 'an item of enqueueMany');
 }
 
 /** The broker's queues, for callers that may be the first to use it. */
@@ -183,6 +226,24 @@ function toHandle<Output>(
   if (outcome === undefined) throw new Error('the broker answered fewer outcomes than tasks');
   if (outcome.status === 'rejected') throw outcome.error;
   return new TaskHandle<Output>(task.id, outcome, control);
+}
+
+function toHandles<Output>(
+  tasks: readonly NewTask[],
+  outcomes: readonly EnqueueOutcome[],
+  control: TaskControl,
+): TaskHandle<Output>[] {
+  const first = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (first === undefined) return tasks.map((task, index) => toHandle<Output>(task, outcomes[index], control));
+  // Nothing stored, and all for one reason: that reason says it all.
+  if (outcomes.every((outcome) => outcome.status === 'rejected' && outcome.error === first.error)) throw first.error;
+  const results = tasks.map((task, index): PromiseSettledResult<TaskHandle<Output>> => {
+    const outcome = outcomes[index];
+    return outcome?.status === 'rejected'
+      ? { status: 'rejected', reason: outcome.error }
+      : { status: 'fulfilled', value: toHandle<Output>(task, outcome, control) };
+  });
+  throw new EnqueueManyError<Output>(results, first.error);
 }
 
 /** Rejects as soon as the caller gives up; the outcome of what is under way is then unknown to it. */

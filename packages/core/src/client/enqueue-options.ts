@@ -1,7 +1,8 @@
-import { checkInteger, checkKnownOptions, checkName, kindOf } from '../adapter/checks.ts';
+import { checkInteger, checkName } from '../adapter/checks.ts';
 import type { TaskDefinition } from '../define-task.ts';
 import { type Duration, parseDuration } from '../duration.ts';
 import { ValidationError } from '../errors.ts';
+import { checkKnownOptions, kindOf } from '../known-options.ts';
 import { checkAttempts } from '../retry-policy.ts';
 import {
   type KeyConflict,

@@ -206,6 +206,18 @@ describe('result', () => {
     expect(await client.handle(plain, 'a').result({ timeout: 0 })).toBe(1);
   });
 
+  it.each<[string, unknown]>([
+    ['options', 5_000],
+    ['ttl', { ttl: 5 }],
+    ['timeout', { timeout: 'soon' }],
+  ])('refuses wrong %s instead of waiting for ever', async (option, wrong) => {
+    const { client } = setUp({ wait: async () => [record({ output: '1' })] });
+    await expect(client.handle(plain, 'a').result(wrong as never)).rejects.toMatchObject({
+      code: 'VALIDATION',
+      option,
+    });
+  });
+
   it('ends when its signal aborts', async () => {
     const controller = new AbortController();
     const { client } = setUp({

@@ -1,10 +1,11 @@
-import { checkInteger, checkKnownOptions, checkName } from '../adapter/checks.ts';
+import { checkInteger, checkName } from '../adapter/checks.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Capabilities, TaskCapabilities } from '../broker/capabilities.ts';
 import type { ControlOutcome, DueTime, TaskChanges, TaskFilter, TaskPage, TaskStore } from '../broker/task-store.ts';
 import type { Clock } from '../clock.ts';
 import { type Duration, parseDuration } from '../duration.ts';
 import { AbortedError, NotFoundError, TaskFailedError, UnsupportedError, ValidationError } from '../errors.ts';
+import { checkKnownOptions } from '../known-options.ts';
 import { decodePayload, encodePayload } from '../payload.ts';
 import { isTerminal } from '../state-machine.ts';
 import { priorityRange, type TaskRecord } from '../task.ts';
@@ -114,6 +115,8 @@ function dueTime(due: Duration | Date): DueTime {
 }
 
 async function awaitResult(tasks: TaskStore, id: string, options: ResultOptions, clock: Clock): Promise<unknown> {
+  // `result(5_000)` would wait for ever otherwise.
+  checkKnownOptions(options, ['timeout', 'signal'], 'result');
   const limitMs = options.timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.timeout, 'timeout');
   const started = clock.monotonic();
   for (;;) {

@@ -311,7 +311,7 @@ describe('the last attempt of a task', () => {
     await turns();
     pass('applied');
     await clock.advance(10);
-    expect(await stopped).toEqual({ drained: 0, released: 1, abandoned: 0 });
+    expect(await stopped).toEqual({ drained: 0, released: 1, unconfirmed: 0, abandoned: 0 });
     expect([gated.runs, settles()]).toEqual([[], ['release']]);
   });
 });
@@ -387,9 +387,20 @@ describe('start', () => {
       };
       const started = worker([gate().handler], { sessionTtl: '1ms' });
       await expect(started.start()).rejects.toBe(error);
-      expect(await started.stop()).toEqual({ drained: 0, released: 0, abandoned: 0 });
+      expect(await started.stop()).toEqual({ drained: 0, released: 0, unconfirmed: 0, abandoned: 0 });
     },
   );
+
+  it('is refused with a heartbeat thread where the broker cannot beat from one (T21)', async () => {
+    const started = worker([gate().handler], { heartbeatThread: { url: 'scripted:' } });
+    await expect(started.start()).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      capability: 'beat',
+      option: 'heartbeatThread',
+    });
+    expect(broker.sessions).toEqual([]);
+    await started.stop();
+  });
 
   it('is refused after a stop', async () => {
     const started = worker([gate().handler]);

@@ -2,8 +2,11 @@ import { setMaxListeners } from 'node:events';
 import type { Delivery, Session, SettleOp, SettleOutcome } from '../broker/session.ts';
 import { useBroker } from '../broker-users.ts';
 import { type Client, createClient } from '../client/create-client.ts';
-import { AbortedError, ClosedError } from '../errors.ts';
+import { AbortedError, ClosedError, ConfigurationError } from '../errors.ts';
+import { HeartbeatThread, unsupported } from '../heartbeat-thread/heartbeat-thread.ts';
 import type { StopRequest } from '../task.ts';
+import { describeFailure } from './failure.ts';
+import { Farewell, farewellMs } from './farewell.ts';
 import type { Handler } from './handle.ts';
 import { Lane, type LaneSupport } from './lane.ts';
 import { runMaintenance } from './maintenance-loop.ts';
@@ -12,7 +15,8 @@ import { Runner } from './runner.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { SettleBuffer } from './settle-buffer.ts';
 import { type ShutdownReport, shutDown } from './shutdown.ts';
-import { TaskRun } from './task-run.ts';
+import { Slots } from './slots.ts';
+import { type RunLimits, TaskRun } from './task-run.ts';
 import { resolveWorkerOptions, type WorkerOptions } from './worker-options.ts';
 
 /** A worker: claims tasks and runs handlers until it is stopped. */
@@ -21,7 +25,8 @@ export interface Worker extends AsyncDisposable {
   start(): Promise<void>;
   /**
    * Stops in phases: claims end and what was claimed ahead is handed back; running handlers may finish (`drain`);
-   * then their signals abort (`grace`); what still runs is handed back without it. Safe to repeat and at any time.
+   * then their signals abort (`grace`); what still runs is handed back without it. Then the broker has 5 s in all to
+   * take the outcomes; a forced stop waits for no handler and gives it 2 s. Safe to repeat and at any time.
    * @param options.force skip the waiting: abort now, and hand back at once.
    */
   stop(options?: { readonly force?: boolean }): Promise<ShutdownReport>;
@@ -44,22 +49,30 @@ export function createWorker(input: WorkerOptions): Worker {
   setMaxListeners(0, stopClaiming.signal);
   const runs = new Map<string, TaskRun>();
   const lanes: Lane[] = [];
+  const slots = new Slots<Lane>(clock, options.concurrency, () => runs.size);
   const laneOf = new Map<string, Lane>();
   const loops: Promise<void>[] = [];
   let client: Client<unknown> | undefined;
+  let thread: HeartbeatThread | undefined;
   let starting: Promise<void> | undefined;
   let stopping: Promise<ShutdownReport> | undefined;
   let markLastAttempts = false;
+  let limits: RunLimits = { payloadBytes: Number.POSITIVE_INFINITY, delayMs: Number.POSITIVE_INFINITY };
 
-  const settles = new SettleBuffer(clock, (operation, outcome) => {
-    if (outcome !== 'applied') reportUnsettled(operation, outcome);
-    if (settles.pending < congestion / 2) for (const lane of lanes) lane.wake();
-  });
+  const settles = new SettleBuffer(
+    clock,
+    (operation, outcome) => {
+      if (outcome !== 'applied') reportUnsettled(operation, outcome);
+      if (settles.pending < congestion / 2) for (const lane of lanes) lane.wake();
+    },
+    failInstead,
+  );
   const reports = new ReportBuffer(clock, (error) => logger.warn({ error }, 'cannot report progress'));
   const support = {
     clock,
     logger,
     reports,
+    limits: () => limits,
     client: () => (client ??= createClient({ broker, clock, closeBroker: false })),
   };
   const runner = new Runner({
@@ -71,7 +84,7 @@ export function createWorker(input: WorkerOptions): Worker {
     onEnded: (run) => {
       runs.delete(keyOf(run.id, run.fence));
       laneOf.get(run.name)?.finished(clock.monotonic() - run.startedAt);
-      for (const lane of lanes) lane.pump();
+      slots.share();
     },
   });
   const keeper = new SessionKeeper({
@@ -79,6 +92,7 @@ export function createWorker(input: WorkerOptions): Worker {
     clock,
     logger,
     stop: stopClaiming.signal,
+    thread: () => thread,
     session: {
       instance,
       host: options.host,
@@ -107,6 +121,19 @@ export function createWorker(input: WorkerOptions): Worker {
       { taskId: operation.lease.taskId, attempt: operation.lease.attempt, operation: operation.type, outcome },
       'the outcome of a run was not taken: the task had been given to somebody else or ended',
     );
+  }
+
+  /** A broker that does not take this outcome must not keep the task running for ever: it ends as failed. */
+  function failInstead(operation: SettleOp, error: unknown): SettleOp | undefined {
+    const { type, lease } = operation;
+    // The end of the session hands it back.
+    if (type === 'release') return undefined;
+    logger.error({ taskId: lease.taskId, operation: type, error }, 'the broker refuses the outcome of a run; it fails');
+    return {
+      type: 'fail',
+      lease,
+      failure: describeFailure(error, type === 'complete' ? 'invalid' : 'error', instance),
+    };
   }
 
   /** A stop of a task that was claimed ahead: it never begins. */
@@ -144,6 +171,7 @@ export function createWorker(input: WorkerOptions): Worker {
       const concurrency = Math.min(options.concurrency, group[0]?.concurrency ?? options.concurrency);
       const lane = new Lane(group, concurrency, queues, laneSupport);
       lanes.push(lane);
+      slots.add(lane);
       for (const name of lane.handlers.keys()) laneOf.set(name, lane);
     }
   }
@@ -151,15 +179,27 @@ export function createWorker(input: WorkerOptions): Worker {
   async function open(): Promise<void> {
     const capabilities = await broker.open();
     markLastAttempts = capabilities.reports.begun;
+    limits = { payloadBytes: capabilities.payload.maxBytes, delayMs: capabilities.delay.maxMs };
+    if (stopClaiming.signal.aborted) return;
+    await startHeartbeatThread();
     if (stopClaiming.signal.aborted) return;
     await keeper.current();
+    const isWatched = await keeper.watched;
     if (stopClaiming.signal.aborted) return;
+    if (!isWatched) {
+      throw new ConfigurationError('the heartbeat thread does not find the session; its url leads to another backend', {
+        op: 'start',
+        option: 'heartbeatThread.url',
+      });
+    }
     createLanes({
       clock,
       logger,
       stop: stopClaiming.signal,
       session: () => keeper.current(),
-      freeSlots: () => options.concurrency - runs.size,
+      freeSlots: (lane) => slots.freeFor(lane),
+      isLooking: (lane) => slots.isLooking(lane),
+      looked: (lane, found) => slots.looked(lane, found),
       isCongested: () => settles.pending >= congestion,
       start,
       release: (delivery, session) => settles.add(session, { type: 'release', lease: delivery.lease }),
@@ -174,12 +214,23 @@ export function createWorker(input: WorkerOptions): Worker {
     }
   }
 
+  async function startHeartbeatThread(): Promise<void> {
+    const settings = options.heartbeatThread;
+    if (settings === undefined || thread !== undefined) return;
+    if (broker.beat === undefined) throw unsupported(`the ${broker.kind} broker cannot beat from a thread`);
+    thread = await HeartbeatThread.start({ ...settings, clock, logger });
+    if (stopClaiming.signal.aborted) await thread.close();
+  }
+
   // Sockets and timers of an idle worker do not keep the process alive by themselves; a started worker should.
   let keepAlive: NodeJS.Timeout | undefined;
 
   async function stop(): Promise<ShutdownReport> {
+    const count = settles.count();
     stopClaiming.abort();
-    await starting?.catch(() => {});
+    const begun = clock.monotonic();
+    await new Farewell(clock, hurry.signal).wait(starting ?? Promise.resolve());
+    const leftMs = farewellMs - (clock.monotonic() - begun);
     try {
       return await shutDown({
         runs,
@@ -187,18 +238,25 @@ export function createWorker(input: WorkerOptions): Worker {
         loops,
         runner,
         settles,
+        count,
         reports,
         keeper,
         clock,
         hurried: hurry.signal,
         drainMs: options.drainMs,
         graceMs: options.graceMs,
+        farewell: () => new Farewell(clock, hurry.signal, leftMs),
+        leave,
       });
     } finally {
-      await client?.close();
-      await release().catch((error: unknown) => logger.warn({ error }, 'the broker did not close'));
       clearInterval(keepAlive);
     }
+  }
+
+  async function leave(): Promise<void> {
+    await thread?.close();
+    await client?.close();
+    await release().catch((error: unknown) => logger.warn({ error }, 'the broker did not close'));
   }
 
   return {

@@ -1,6 +1,7 @@
-import { checkInteger, checkKnownOptions, kindOf } from '../adapter/checks.ts';
+import { checkInteger } from '../adapter/checks.ts';
 import type { TaskDefinition, TaskParsedInput, TaskReturn } from '../define-task.ts';
 import { ValidationError } from '../errors.ts';
+import { checkKnownOptions, kindOf } from '../known-options.ts';
 import type { TaskContext } from './task-context.ts';
 
 /** How a worker runs one kind of task. */

@@ -1,9 +1,10 @@
 import { reconnectDelay, sleep } from '../adapter/deadline.ts';
 import type { Delivery, Session } from '../broker/session.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock, TimerHandle } from '../clock.ts';
 import { isMillraceError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Handler } from './handle.ts';
+import type { SlotTaker } from './slots.ts';
 
 /** What a lane needs from its worker. */
 export interface LaneSupport {
@@ -12,8 +13,12 @@ export interface LaneSupport {
   readonly session: () => Promise<Session>;
   /** Aborts when the worker stops claiming. */
   readonly stop: AbortSignal;
-  /** How many more runs the worker as a whole may start. */
-  readonly freeSlots: () => number;
+  /** How many more runs the worker as a whole leaves to this lane. */
+  readonly freeSlots: (lane: Lane) => number;
+  /** Whether one of them is lent to look for work: the claim must not wait for any. */
+  readonly isLooking: (lane: Lane) => boolean;
+  /** A claim is over, or tasks came that found no slot. */
+  readonly looked: (lane: Lane, found: boolean) => void;
   /** Whether unanswered settles have piled up. */
   readonly isCongested: () => boolean;
   readonly start: (delivery: Delivery, session: Session, handler: Handler) => void;
@@ -27,11 +32,15 @@ export interface LaneSupport {
 export interface Held {
   readonly delivery: Delivery;
   readonly session: Session;
+  /** When it came, on the worker's monotonic clock. */
+  readonly since: number;
 }
 
 /** Work to keep at hand while the next claim is under way, in milliseconds of all slots. */
 const lookAheadMs = 50;
 const longestLookAhead = 2_000;
+/** A task claimed ahead that has not begun after this long is handed back: handlers have become slow meanwhile. */
+const longestAheadMs = 1_000;
 /** How long the event loop may be kept from I/O by starting handlers. */
 const sliceMs = 10;
 /** One long poll. It is asked again at once; a shorter one only costs round trips. */
@@ -42,7 +51,7 @@ const waitMs = 20_000;
  * for what its free slots can take, plus a look-ahead that hides the round trip: as many tasks as the slots can work
  * off in 50 ms, judged by how long handlers took so far. Slow handlers therefore claim nothing ahead.
  */
-export class Lane {
+export class Lane implements SlotTaker {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly #concurrency: number;
   readonly #queues: readonly string[];
@@ -50,13 +59,12 @@ export class Lane {
   readonly #support: LaneSupport;
   #held: Held[] = [];
   #active = 0;
-  /** Handed back since the worker began to stop. */
-  #handedBack = 0;
   /** Moving average of a run's duration; unknown until the first one ended. */
   #averageMs = Number.POSITIVE_INFINITY;
   /** Most that may stay in line after the claim just answered, should no slot be free. */
   #mostAhead = Number.POSITIVE_INFINITY;
   #sliceEnd = 0;
+  #ageTimer: TimerHandle | undefined;
   #pumping = false;
   #resumeClaiming: (() => void) | undefined;
 
@@ -72,17 +80,26 @@ export class Lane {
     return this.#held.length;
   }
 
+  /** Has nothing at hand, and waits for a slot before it claims. */
+  get wantsSlot(): boolean {
+    const waits = this.#resumeClaiming !== undefined && this.#held.length === 0;
+    return waits && this.#active < this.#concurrency && !this.#support.isCongested();
+  }
+
   /** Claims until the worker stops. Survives whatever the broker does. */
   async run(): Promise<void> {
     const { clock, logger, stop } = this.#support;
     for (let failures = 0; !stop.aborted; ) {
       const room = this.#room();
       if (room === 0) {
+        // A congestion came in between: the slot is somebody else's.
+        if (this.#support.isLooking(this)) this.#support.looked(this, false);
         await this.#roomAppears();
         continue;
       }
+      let found = false;
       try {
-        await this.#claim(room);
+        found = await this.#claim(room);
         if (failures > 0) logger.info({ queues: this.#queues }, 'claims work again');
         failures = 0;
       } catch (error) {
@@ -91,32 +108,40 @@ export class Lane {
         // A lost session has been reported already; the next claim opens another one, at once but only once.
         if (failures === 1 && isMillraceError(error, 'LEASE_LOST')) continue;
         logger.warn({ error, failures, queues: this.#queues }, 'cannot claim tasks; trying again');
+        this.#support.looked(this, false);
         await sleep(reconnectDelay(failures), stop, clock);
+      } finally {
+        this.#support.looked(this, found);
       }
     }
   }
 
-  async #claim(limit: number): Promise<void> {
+  /** Whether there was work. */
+  async #claim(limit: number): Promise<boolean> {
     const session = await this.#support.session();
-    if (this.#support.stop.aborted) return;
+    if (this.#support.stop.aborted) return false;
     // What may stay in line although no slot is free: what is there, and what is claimed beyond the free slots.
     const ahead = this.#held.length + Math.max(0, limit - this.#freeSlots());
     const deliveries = await session.claim({
       queues: this.#queues,
       names: this.#names,
       limit,
-      waitMs,
+      waitMs: this.#support.isLooking(this) ? 0 : waitMs,
       signal: this.#support.stop,
     });
     // Lost while the answer was on its way: the tasks are somebody else's, and the loss was announced before them.
-    if (session.lost.aborted) return;
-    for (const delivery of deliveries) this.#held.push({ delivery, session });
+    if (session.lost.aborted) return false;
+    const since = this.#support.clock.monotonic();
+    for (const delivery of deliveries) this.#held.push({ delivery, session, since });
     if (this.#support.stop.aborted) {
       this.#giveBack(0);
-      return;
+      return false;
     }
     this.#mostAhead = ahead;
-    this.pump();
+    // Quick handlers would keep the event loop from sending the next claim until all of these are done.
+    if (deliveries.length > this.#concurrency && !this.#pumping) this.#startSlice();
+    else this.pump();
+    return deliveries.length > 0;
   }
 
   /** How many more to claim now; 0 while enough is at hand. */
@@ -130,7 +155,7 @@ export class Lane {
   }
 
   #freeSlots(): number {
-    return Math.min(this.#concurrency - this.#active, this.#support.freeSlots());
+    return Math.min(this.#concurrency - this.#active, this.#support.freeSlots(this));
   }
 
   #lookAhead(): number {
@@ -155,29 +180,65 @@ export class Lane {
   /** Starts what is held while slots are free, in slices so that handlers cannot keep the event loop from I/O. */
   pump(): void {
     if (this.#pumping) return;
-    this.#pumping = true;
-    while (this.#held.length > 0 && this.#freeSlots() > 0 && !this.#support.stop.aborted) {
-      if (performance.now() > this.#sliceEnd) {
-        this.#startSlice();
-        return;
-      }
-      const { delivery, session } = this.#held.shift() as Held;
-      const handler = this.handlers.get(delivery.name);
-      if (handler === undefined) {
-        this.#support.release(delivery, session);
-        continue;
-      }
-      this.#active++;
-      this.#support.start(delivery, session, handler);
-    }
-    this.#pumping = false;
+    while (this.startOne());
+    // The rest of a slice: it goes on in the next turn of the event loop.
+    if (this.#pumping) return;
     // Another lane took slots since the claim: what cannot start soon must not keep idle workers elsewhere waiting.
-    if (this.#held.length > this.#mostAhead && this.#freeSlots() <= 0) this.#giveBack(this.#mostAhead);
+    // One stays for a while: the next slot goes to it, if this lane was served longest ago.
+    const keep = this.#support.prefetch === 'auto' ? Math.max(1, this.#mostAhead) : this.#mostAhead;
+    if (this.#held.length > keep && this.#freeSlots() <= 0) this.#giveBack(keep);
     this.#mostAhead = Number.POSITIVE_INFINITY;
-    if (this.#resumeClaiming !== undefined && this.#room() > 0) this.#resumeClaiming();
+    if (this.#held.length > 0 && this.#support.prefetch === 'auto') this.#watchAge();
+    this.wake();
+  }
+
+  /** What was claimed ahead for quick handlers must not wait behind slow ones while other workers are idle. */
+  #watchAge(): void {
+    const [oldest] = this.#held;
+    if (oldest === undefined || this.#ageTimer !== undefined) return;
+    const { clock } = this.#support;
+    const left = oldest.since + longestAheadMs - clock.monotonic();
+    this.#ageTimer = clock.setTimer(() => {
+      this.#ageTimer = undefined;
+      const [first] = this.#held;
+      if (first !== undefined && clock.monotonic() - first.since >= longestAheadMs) {
+        this.#averageMs = Number.POSITIVE_INFINITY;
+        this.#giveBack(0);
+      }
+      this.#watchAge();
+    }, left);
+  }
+
+  /** Starts the first task in line, if there is a slot for it and the event loop is not owed a turn. */
+  startOne(): boolean {
+    if (this.#pumping || this.#support.stop.aborted || this.#freeSlots() <= 0) return false;
+    const handler = this.#handlerOfNext();
+    if (handler === undefined) return false;
+    if (performance.now() > this.#sliceEnd) {
+      this.#startSlice();
+      return false;
+    }
+    const { delivery, session } = this.#held.shift() as Held;
+    this.#active++;
+    this.#pumping = true;
+    this.#support.start(delivery, session, handler);
+    this.#pumping = false;
+    return true;
+  }
+
+  /** Hands back what came although no handler is here for it. */
+  #handlerOfNext(): Handler | undefined {
+    for (let next = this.#held[0]; next !== undefined; next = this.#held[0]) {
+      const handler = this.handlers.get(next.delivery.name);
+      if (handler !== undefined) return handler;
+      this.#held.shift();
+      this.#support.release(next.delivery, next.session);
+    }
+    return undefined;
   }
 
   #startSlice(): void {
+    this.#pumping = true;
     setImmediate(() => {
       this.#sliceEnd = performance.now() + sliceMs;
       this.#pumping = false;
@@ -195,16 +256,13 @@ export class Lane {
   /** Hands back what was claimed ahead, down to a number. */
   #giveBack(keep: number): void {
     const excess = this.#held.splice(keep);
-    if (this.#support.stop.aborted) this.#handedBack += excess.length;
     for (const { delivery, session } of excess) this.#support.release(delivery, session);
   }
 
-  /** Hands back everything not started yet; returns how many the stopping worker handed back since the last call. */
-  releaseAll(): number {
+  /** Hands back everything not started yet. */
+  releaseAll(): void {
+    if (this.#ageTimer !== undefined) this.#support.clock.clearTimer(this.#ageTimer);
     this.#giveBack(0);
-    const count = this.#handedBack;
-    this.#handedBack = 0;
-    return count;
   }
 
   /** Takes a task that has not begun out of the line; `undefined` when it is not there. */

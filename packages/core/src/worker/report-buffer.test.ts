@@ -158,4 +158,30 @@ describe('ReportBuffer', () => {
   it('resolves a flush of nothing', async () => {
     await setUp().buffer.flush();
   });
+
+  it('lets one report the adapter throws over not spoil the others', async () => {
+    const { session, errors, buffer } = setUp();
+    const all = leases(20);
+    const error = new TypeError('poison');
+    session.onReport = async (reports) => {
+      if (reports.some(({ lease }) => lease === all[7])) throw error;
+      return reports.map(() => 'applied');
+    };
+    const outcomes = await Promise.all(all.map((lease) => buffer.send(session, { lease, checkpoint: '1' })));
+    expect(outcomes).toEqual(all.map((_, index) => (index === 7 ? 'unknown' : 'applied')));
+    expect(errors).toEqual([error]);
+  });
+
+  it('sends large checkpoints in several calls', async () => {
+    const { session, buffer } = setUp();
+    const calls: number[] = [];
+    session.onReport = async (reports) => {
+      calls.push(reports.length);
+      return reports.map(() => 'applied');
+    };
+    const checkpoint = 'x'.repeat(1_900_000);
+    await Promise.all(leases(5).map((lease) => buffer.send(session, { lease, checkpoint })));
+    await Promise.all(leases(2_500).map((lease) => buffer.send(session, { lease, checkpoint: '1' })));
+    expect(calls).toEqual([2, 2, 1, 1_000, 1_000, 500]);
+  });
 });

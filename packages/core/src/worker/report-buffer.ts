@@ -1,6 +1,7 @@
 import type { Session, SettleOutcome, TaskReport } from '../broker/session.ts';
 import type { Clock, TimerHandle } from '../clock.ts';
 import { type TaskLogLine, taskListLimits } from '../task.ts';
+import { sendApart } from './send-apart.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -10,6 +11,8 @@ interface Entry {
   readonly waiters: ((outcome: SettleOutcome) => void)[];
 }
 
+const maxBatch = 1_000;
+const maxBatchLength = 4_000_000;
 /** Progress and log lines may wait this long for company. */
 const gatherMs = 100;
 
@@ -97,17 +100,35 @@ export class ReportBuffer {
   async #deliver(entries: readonly Entry[]): Promise<void> {
     for (const session of new Set(entries.map((entry) => entry.session))) {
       const mine = entries.filter((entry) => entry.session === session);
-      let outcomes: readonly SettleOutcome[] = [];
-      try {
-        outcomes = await session.report(mine.map((entry) => entry.report));
-      } catch (error) {
-        this.#onError(error);
+      for (const batch of batchesOf(mine)) {
+        const send = (part: readonly Entry[]): ReturnType<Session['report']> =>
+          session.report(part.map(({ report }) => report));
+        const verdicts = await sendApart(batch, send, this.#onError);
+        for (const [index, { waiters }] of batch.entries()) {
+          for (const resolve of waiters) resolve(verdicts[index]?.outcome ?? 'unknown');
+        }
       }
-      mine.forEach((entry, index) => {
-        for (const resolve of entry.waiters) resolve(outcomes?.[index] ?? 'unknown');
-      });
     }
   }
+}
+
+/** Large checkpoints travel in several calls, each of which has to be built, sent and stored within one deadline. */
+function batchesOf(entries: readonly Entry[]): Entry[][] {
+  const batches: Entry[][] = [];
+  let length = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    const { checkpoint, progress } = entry.report;
+    const own = (checkpoint?.length ?? 0) + (progress?.length ?? 0);
+    const last = batches.at(-1);
+    if (last === undefined || last.length === maxBatch || length + own > maxBatchLength) {
+      batches.push([entry]);
+      length = own;
+    } else {
+      last.push(entry);
+      length += own;
+    }
+  }
+  return batches;
 }
 
 function keyOf(taskId: string, fence: number): string {

@@ -86,6 +86,17 @@ describe('a handler that returns', () => {
     expect(await settleOf(async () => value)).toMatchObject(failed('invalid', expect.stringMatching(/^output/)));
   });
 
+  it('a value larger than the broker keeps fails as invalid, with both sizes; one as large completes', async () => {
+    // The single run's broker takes 10,000 bytes; quotes take two of them, é takes two bytes.
+    const large = 'é'.repeat(4_999);
+    expect(await settleOf(() => large)).toMatchObject({ type: 'complete', output: `"${large}"` });
+    const settled = await settleOf(async () => `${large}x`);
+    expect(settled).toMatchObject(failed('invalid', expect.stringMatching(/^output takes 10001 bytes, .* 10000 /)));
+    expect(await settleOf(() => new Uint8Array(7_500))).toMatchObject(
+      failed('invalid', expect.stringMatching(/10004/)),
+    );
+  });
+
   it('an object whose getters throw is retried', async () => {
     const value = {
       get a(): never {
@@ -251,6 +262,21 @@ describe('the retry policy', () => {
   it('may be anybody’s object; a broker gets whole milliseconds', async () => {
     expect(await delayAt({ attempts: 9, delay: () => 0.5 }, 1, 9)).toBe(1);
     expect(await delayAt({ attempts: 9, delay: () => '3s' as never }, 1, 9)).toBe(3_000);
+  });
+});
+
+describe('a delay longer than the broker can keep', () => {
+  // The single run's broker keeps 1,000,000,000 ms, which is less than twelve days.
+  it.each<[string, () => never, string]>([
+    ['of the policy', throwing(new Error('x')), 'x'],
+    ['of RetryAfter', throwing(new RetryAfter('12d', 'busy')), 'busy'],
+    ['of Snooze', throwing(new Snooze('12d')), 'a delay of 1036800000 ms is longer than the 1000000000 ms'],
+  ])('%s ends the task as failed, and is reported', async (_name, handler, message) => {
+    const definition = defineTask({ name: 'work', retry: fixed({ attempts: 3, delay: '12d' }) });
+    const single = new SingleRun(handler, { definition }).start();
+    expect(await single.settled()).toMatchObject(failed('error', expect.stringContaining(message)));
+    expect(single.warnings).toEqual([expect.stringContaining('longer than')]);
+    expect(await settleOf(throwing(new Snooze(1_000_000_000)))).toMatchObject({ type: 'snooze' });
   });
 });
 

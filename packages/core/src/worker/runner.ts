@@ -1,7 +1,7 @@
 import type { SettleOp } from '../broker/session.ts';
 import { type Duration, parseDuration } from '../duration.ts';
-import { AbortedError, isMillraceError, LeaseLostError } from '../errors.ts';
-import { decodePayload, encodePayload } from '../payload.ts';
+import { AbortedError, isMillraceError, LeaseLostError, ValidationError } from '../errors.ts';
+import { decodePayload, encodeBounded } from '../payload.ts';
 import { defaultRetry } from '../retry-policy.ts';
 import type { FailureKind } from '../task.ts';
 import { validate } from '../validate.ts';
@@ -108,7 +108,7 @@ export class Runner {
     const { lease } = run.delivery;
     let output: string | undefined;
     try {
-      output = encodePayload(value, 'output');
+      output = encodeBounded(value, 'output', this.#options.limits().payloadBytes);
     } catch (error) {
       this.#threw(run, asInvalid(error));
       return;
@@ -129,7 +129,12 @@ export class Runner {
     if (run.requested !== undefined) return { type: 'cancel', lease };
     // A handler that ends because the worker shuts down has not failed.
     if (stop instanceof AbortedError && stop.why === 'shutdown') return { type: 'release', lease };
-    if (isSnooze(error)) return { type: 'snooze', lease, delayMs: error.delayMs };
+    if (isSnooze(error)) {
+      const tooLong = this.#tooLong(run, error.delayMs);
+      return tooLong === undefined
+        ? { type: 'snooze', lease, delayMs: error.delayMs }
+        : this.#fail(run, 'error', tooLong);
+    }
     if (isInvalid(error)) return this.#fail(run, 'invalid', error.cause);
     return this.#retryOrFail(run, 'error', error);
   }
@@ -142,8 +147,17 @@ export class Runner {
     const { lease, maxAttempts } = run.delivery;
     if (lease.attempt >= maxAttempts || isNonRetryable(error)) return this.#fail(run, kind, error);
     const delayMs = isRetryAfter(error) ? error.delayMs : this.#policyDelay(run, kind, error);
-    if (delayMs === 'give up') return this.#fail(run, kind, error);
+    // Sooner than asked for would break the promise the policy made.
+    if (delayMs === 'give up' || this.#tooLong(run, delayMs) !== undefined) return this.#fail(run, kind, error);
     return { type: 'retry', lease, delayMs, failure: describeFailure(error, kind, this.#options.instance) };
+  }
+
+  #tooLong(run: TaskRun, delayMs: number): Error | undefined {
+    const longest = this.#options.limits().delayMs;
+    if (delayMs <= longest) return undefined;
+    const problem = `a delay of ${delayMs} ms is longer than the ${longest} ms this broker can keep`;
+    this.#options.logger.error({ taskId: run.id, task: run.name }, `${problem}; the task ends as failed`);
+    return new ValidationError(problem, { option: 'delay' });
   }
 
   #policyDelay(run: TaskRun, kind: 'error' | 'timeout', error: unknown): number | 'give up' {

@@ -3,6 +3,8 @@ import { ManualClock, turns } from '../../test/manual-clock.ts';
 import { ScriptedBroker } from '../../test/scripted-broker.ts';
 import type { Session } from '../broker/session.ts';
 import { ClosedError, UnavailableError, ValidationError } from '../errors.ts';
+import type { HeartbeatThread } from '../heartbeat-thread/heartbeat-thread.ts';
+import { silentLogger } from '../logger.ts';
 import { SessionKeeper } from './session-keeper.ts';
 
 function setUp() {
@@ -127,5 +129,37 @@ describe('SessionKeeper', () => {
     broker.session.onEnd = async () => broker.session.lose();
     await keeper.end();
     expect(lost).toEqual([]);
+  });
+
+  it('has a heartbeat thread watch each session, and forget it before it ends', async () => {
+    const { broker, clock, stop } = setUp();
+    const order: string[] = [];
+    const beatenAt = (): number => 5;
+    const thread = {
+      beats: () => ({ beaten: new BigInt64Array(1), beatenAt }),
+      watch: async (session: Session, ttlMs: number) => {
+        order.push(`watch ${broker.sessions.indexOf(session as never)} ${ttlMs}`);
+        return order.length === 1;
+      },
+      forget: (session: Session) => void order.push(`forget ${broker.sessions.indexOf(session as never)}`),
+    };
+    const keeper = new SessionKeeper({
+      broker,
+      clock,
+      session: { instance: 'me', host: 'here', ttlMs: 30_000, onSignal: () => {} },
+      logger: silentLogger,
+      onLost: () => {},
+      stop: stop.signal,
+      thread: () => thread as unknown as HeartbeatThread,
+    });
+    expect(await keeper.watched).toBe(true);
+    await keeper.current();
+    expect([await keeper.watched, broker.session.options?.beatenAt]).toEqual([true, beatenAt]);
+    broker.session.lose();
+    await keeper.current();
+    expect(await keeper.watched).toBe(false);
+    broker.session.onEnd = async () => void order.push('end');
+    await keeper.end();
+    expect(order).toEqual(['watch 0 30000', 'watch 1 30000', 'forget 1', 'end']);
   });
 });

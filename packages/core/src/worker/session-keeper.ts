@@ -3,6 +3,7 @@ import type { Broker } from '../broker/broker.ts';
 import type { Session, SessionOptions } from '../broker/session.ts';
 import type { Clock } from '../clock.ts';
 import { isMillraceError } from '../errors.ts';
+import type { HeartbeatThread } from '../heartbeat-thread/heartbeat-thread.ts';
 import type { Logger } from '../logger.ts';
 
 /** What the keeper needs. */
@@ -14,6 +15,8 @@ export interface SessionKeeperOptions {
   readonly onLost: (session: Session) => void;
   /** Ends the attempts to open a session. */
   readonly stop: AbortSignal;
+  /** Beats besides, if there is one. */
+  readonly thread?: () => HeartbeatThread | undefined;
 }
 
 /** Keeps one session open at the broker: the first claim opens it, and a lost one is replaced. */
@@ -21,6 +24,7 @@ export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
+  #watched: Promise<boolean> = Promise.resolve(true);
   #ended = false;
 
   constructor(options: SessionKeeperOptions) {
@@ -36,12 +40,22 @@ export class SessionKeeper {
     return this.#opening;
   }
 
+  /** Whether the heartbeat thread, if there is one, reaches the session opened last. */
+  get watched(): Promise<boolean> {
+    return this.#watched;
+  }
+
   async #open(): Promise<Session> {
     const { broker, clock, logger, stop } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
-        const session = await broker.openSession(this.#options.session);
+        const thread = this.#options.thread?.();
+        const beats = thread?.beats();
+        const options = this.#options.session;
+        const beatenAt = beats?.beatenAt;
+        const session = await broker.openSession(beatenAt === undefined ? options : { ...options, beatenAt });
         if (session.lost.aborted) throw session.lost.reason;
+        if (thread !== undefined && beats !== undefined) this.#watched = thread.watch(session, options.ttlMs, beats);
         this.#session = session;
         session.lost.addEventListener('abort', () => this.#lost(session), { once: true });
         return session;
@@ -65,7 +79,9 @@ export class SessionKeeper {
     this.#ended = true;
     const session = this.#session ?? (await this.#opening?.catch(() => undefined));
     this.#session = undefined;
-    await session?.end();
+    if (session === undefined) return;
+    this.#options.thread?.()?.forget(session);
+    await session.end();
   }
 }
 

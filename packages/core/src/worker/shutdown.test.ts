@@ -11,7 +11,7 @@ import type { TaskContext } from './task-context.ts';
 import type { WorkerOptions } from './worker-options.ts';
 
 const work = defineTask({ name: 'work' });
-const nothing = { drained: 0, released: 0, abandoned: 0 };
+const nothing = { drained: 0, released: 0, unconfirmed: 0, abandoned: 0 };
 
 interface Run {
   readonly context: TaskContext;
@@ -75,7 +75,7 @@ describe('a graceful stop', () => {
     expect(runs.map(({ context }) => context.signal.aborted)).toEqual([false, false]);
     for (const { finish } of runs) finish();
     await clock.advance(10);
-    expect(await stopped).toEqual({ drained: 2, released: 0, abandoned: 0 });
+    expect(await stopped).toEqual({ drained: 2, released: 0, unconfirmed: 0, abandoned: 0 });
     expect([settles(), runs.length, broker.session.ended, broker.closed]).toEqual([['complete', 'complete'], 2, 1, 1]);
     expect(clock.pending).toBe(0);
   });
@@ -97,7 +97,7 @@ describe('a graceful stop', () => {
     expect(settles()).toEqual(['release', 'release', 'release']);
     runs[0]?.finish();
     await clock.advance(10);
-    expect(await stopped).toEqual({ drained: 1, released: 3, abandoned: 0 });
+    expect(await stopped).toEqual({ drained: 1, released: 3, unconfirmed: 0, abandoned: 0 });
     expect(runs).toHaveLength(1);
   });
 
@@ -110,7 +110,7 @@ describe('a graceful stop', () => {
     runs[1]?.finish();
     runs[2]?.fail(new Error('of its own'));
     await clock.advance(10);
-    expect(await stopped).toEqual({ drained: 1, released: 2, abandoned: 0 });
+    expect(await stopped).toEqual({ drained: 1, released: 2, unconfirmed: 0, abandoned: 0 });
     expect(settles()).toEqual(['release', 'complete', 'release']);
   });
 
@@ -120,7 +120,7 @@ describe('a graceful stop', () => {
     const worker = await running(2, { logger });
     const stopped = worker.stop();
     await clock.advance(25_000);
-    expect(await stopped).toEqual({ drained: 0, released: 2, abandoned: 2 });
+    expect(await stopped).toEqual({ drained: 0, released: 2, unconfirmed: 0, abandoned: 2 });
     expect(settles()).toEqual(['release', 'release']);
     runs[0]?.finish();
     runs[1]?.fail(new Error('late'));
@@ -137,7 +137,7 @@ describe('a graceful stop', () => {
     await turns();
     broker.session.lose();
     await clock.advance(10);
-    expect(await stopped).toEqual({ drained: 1, released: 0, abandoned: 0 });
+    expect(await stopped).toEqual({ drained: 1, released: 0, unconfirmed: 0, abandoned: 0 });
   });
 
   it('starts nothing that a claim under way still brings, and hands it back', async () => {
@@ -153,7 +153,7 @@ describe('a graceful stop', () => {
     await turns();
     answer([delivery(), delivery()]);
     await clock.advance(10);
-    expect(await stopped).toEqual({ drained: 0, released: 2, abandoned: 0 });
+    expect(await stopped).toEqual({ drained: 0, released: 2, unconfirmed: 0, abandoned: 0 });
     expect([runs.length, settles()]).toEqual([1, ['complete', 'release', 'release']]);
   });
 
@@ -260,7 +260,7 @@ describe('a stop at any time (SHD-03)', () => {
     runs[0]?.finish();
     await clock.advance(10);
     const [first, second] = await both;
-    expect(first).toEqual({ drained: 1, released: 0, abandoned: 0 });
+    expect(first).toEqual({ drained: 1, released: 0, unconfirmed: 0, abandoned: 0 });
     expect(second).toBe(first);
     expect(await worker.stop()).toBe(first);
     expect([broker.session.ended, broker.closed]).toEqual([1, 1]);
@@ -270,7 +270,7 @@ describe('a stop at any time (SHD-03)', () => {
 describe('a forced stop', () => {
   it('aborts and hands back at once', async () => {
     const worker = await running(2);
-    expect(await worker.stop({ force: true })).toEqual({ drained: 0, released: 2, abandoned: 2 });
+    expect(await worker.stop({ force: true })).toEqual({ drained: 0, released: 2, unconfirmed: 0, abandoned: 2 });
     expect(runs.map(({ context }) => context.signal.reason?.why)).toEqual(['shutdown', 'shutdown']);
     expect(settles()).toEqual(['release', 'release']);
     expect(clock.monotonic()).toBe(0);
@@ -286,7 +286,7 @@ describe('a forced stop', () => {
       await clock.advance(waited);
       expect(runs[0]?.context.signal.aborted).toBe(waited > 20_000);
       const forced = worker.stop({ force: true });
-      expect(await forced).toEqual({ drained: 0, released: 1, abandoned: 1 });
+      expect(await forced).toEqual({ drained: 0, released: 1, unconfirmed: 0, abandoned: 1 });
       expect(await stopped).toBe(await forced);
       expect(clock.monotonic()).toBe(before + waited);
     }
@@ -296,16 +296,18 @@ describe('a forced stop', () => {
 describe('a broker that fails during the stop', () => {
   const never = (): Promise<never> => new Promise(() => {});
 
-  it.each<[string, () => void]>([
-    ['settles never answer', () => (broker.session.onSettle = never)],
-    ['reports never answer', () => (broker.session.onReport = never)],
-    ['claims never end', () => (broker.session.onClaim = never)],
-    ['the session never ends', () => (broker.session.onEnd = never)],
-    ['the session’s end fails', () => (broker.session.onEnd = async () => Promise.reject(new Error('down')))],
-    ['settles are never known', () => (broker.session.onSettle = async (all) => all.map(() => 'unknown'))],
-    ['settles throw', () => (broker.session.onSettle = async () => Promise.reject(new Error('down')))],
-    ['closing fails', () => (broker.onClose = async () => Promise.reject(new Error('down')))],
-  ])('ends in bounded time when %s, and leaves no timer', async (_name, spoil) => {
+  it.each<[string, number, () => void]>([
+    ['settles never answer', 0, () => (broker.session.onSettle = never)],
+    // The settle of a run follows what it reported.
+    ['reports never answer', 1, () => (broker.session.onReport = never)],
+    ['claims never end', 2, () => (broker.session.onClaim = never)],
+    ['the session never ends', 2, () => (broker.session.onEnd = never)],
+    ['the session’s end fails', 2, () => (broker.session.onEnd = async () => Promise.reject(new Error('down')))],
+    ['settles are never known', 0, () => (broker.session.onSettle = async (all) => all.map(() => 'unknown'))],
+    ['settles throw', 0, () => (broker.session.onSettle = async () => Promise.reject(new Error('down')))],
+    ['closing fails', 2, () => (broker.onClose = async () => Promise.reject(new Error('down')))],
+    ['closing never ends', 2, () => (broker.onClose = never)],
+  ])('ends within 5 s when %s, counts what was confirmed, and leaves no timer', async (_name, drained, spoil) => {
     const worker = await running(2);
     spoil();
     runs[0]?.context.progress(1);
@@ -313,9 +315,68 @@ describe('a broker that fails during the stop', () => {
     void worker.stop().then((value) => (report = value));
     await turns();
     for (const { finish } of runs) finish();
-    await clock.advance(30_000);
-    expect(report).toEqual({ drained: 2, released: 0, abandoned: 0 });
-    expect([broker.closed, clock.pending]).toEqual([1, 0]);
+    await clock.advance(5_010);
+    expect(report).toEqual({ drained, released: 0, unconfirmed: 2 - drained, abandoned: 0 });
+    expect([broker.session.ended, broker.closed, clock.pending]).toEqual([1, 1, 0]);
+  });
+
+  it('ends a forced stop within 2 s although nothing answers, and claims no release', async () => {
+    const worker = await running(2, { prefetch: 1 });
+    const { session } = broker;
+    session.onSettle = session.onReport = session.onClaim = session.onEnd = broker.onClose = never;
+    let report: unknown;
+    void worker.stop({ force: true }).then((value) => (report = value));
+    await clock.advance(2_000);
+    expect(report).toEqual({ drained: 0, released: 0, unconfirmed: 2, abandoned: 2 });
+    expect([session.ended, broker.closed, clock.pending]).toEqual([1, 1, 0]);
+  });
+
+  it('shortens a farewell under way to 2 s when it is forced', async () => {
+    const worker = await running(1);
+    broker.session.onSettle = broker.session.onEnd = broker.onClose = never;
+    let report: unknown;
+    void worker.stop().then((value) => (report = value));
+    runs[0]?.finish();
+    await clock.advance(1_000);
+    void worker.stop({ force: true });
+    await clock.advance(1_990);
+    expect(report).toBeUndefined();
+    await clock.advance(10);
+    expect(report).toEqual({ drained: 0, released: 0, unconfirmed: 1, abandoned: 0 });
+  });
+
+  it('counts a release only when the broker has taken it', async () => {
+    const worker = await running(3);
+    broker.session.onSettle = async () => ['applied', 'stale', 'applied'];
+    expect(await worker.stop({ force: true })).toEqual({ drained: 0, released: 2, unconfirmed: 0, abandoned: 3 });
+  });
+
+  it('does not wait longer for a broker that cannot be opened', async () => {
+    const worker = create();
+    broker.onOpen = never;
+    void worker.start();
+    let report: unknown;
+    void worker.stop({ force: true }).then((value) => (report = value));
+    await clock.advance(2_000);
+    expect([report, broker.closed]).toEqual([nothing, 1]);
+  });
+
+  it('does not wait longer for an enqueue of a handler', async () => {
+    const worker = createWorker({
+      broker,
+      clock,
+      logger: silentLogger,
+      maintenance: false,
+      handlers: [handle(work, (_input, context) => void context.enqueue(work, 1))],
+    });
+    broker.onEnqueue = never;
+    broker.push(delivery());
+    await worker.start();
+    await until(() => settles().length === 1 && broker.batches.length === 1);
+    let report: unknown;
+    void worker.stop().then((value) => (report = value));
+    await clock.advance(5_000);
+    expect(report).toMatchObject({ unconfirmed: 0 });
   });
 
   it('says so when the broker does not close', async () => {

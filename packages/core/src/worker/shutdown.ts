@@ -1,20 +1,26 @@
 import { sleep } from '../adapter/deadline.ts';
 import type { Clock } from '../clock.ts';
 import { AbortedError } from '../errors.ts';
+import type { Farewell } from './farewell.ts';
 import type { Lane } from './lane.ts';
 import type { ReportBuffer } from './report-buffer.ts';
 import type { Runner } from './runner.ts';
 import type { SessionKeeper } from './session-keeper.ts';
-import type { SettleBuffer } from './settle-buffer.ts';
+import type { SettleBuffer, SettleCount } from './settle-buffer.ts';
 import type { TaskRun } from './task-run.ts';
 
-/** What stopping a worker did, in tasks. */
+/** What stopping a worker did, in tasks. Only what the broker has confirmed counts as drained or released. */
 export interface ShutdownReport {
-  /** Runs that ended by themselves while the worker was stopping. */
+  /** Runs that ended by themselves while the worker was stopping, and whose outcome is stored. */
   readonly drained: number;
   /** Handed back without an attempt being charged: claimed ahead, or stopped. */
   readonly released: number;
-  /** Of those: runs whose handler did not stop in time and may still be doing something. */
+  /**
+   * Neither is known: the broker did not answer in time. What it has not taken comes back when the session has run
+   * out, and is charged as lost.
+   */
+  readonly unconfirmed: number;
+  /** Runs whose handler did not stop in time and may still be doing something. Their tasks were handed back. */
   readonly abandoned: number;
 }
 
@@ -25,6 +31,8 @@ export interface ShutdownParts {
   readonly loops: readonly Promise<void>[];
   readonly runner: Runner;
   readonly settles: SettleBuffer;
+  /** Of the settles since the worker began to stop. */
+  readonly count: SettleCount;
   readonly reports: ReportBuffer;
   readonly keeper: SessionKeeper;
   readonly clock: Clock;
@@ -32,18 +40,19 @@ export interface ShutdownParts {
   readonly hurried: AbortSignal;
   readonly drainMs: number;
   readonly graceMs: number;
+  /** Begins the time the broker has. */
+  readonly farewell: () => Farewell;
+  /** Lets go of the broker. Never rejects. */
+  readonly leave: () => Promise<void>;
 }
 
-/** How long the last settles may wait for a broker that does not answer. */
-const settleLimitMs = 5_000;
+/** Share of the farewell after which the session is ended, settled or not: its end gives back what it holds. */
+const settleShare = 0.6;
 
 /** Stops in phases: hand back what has not begun, drain, abort, abandon, settle, leave. */
 export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
-  const { runs, lanes, runner } = parts;
-  let drained = 0;
-  let released = 0;
-  for (const lane of lanes) released += lane.releaseAll();
-  const running = [...runs.values()];
+  const { runs, lanes, runner, settles, count } = parts;
+  for (const lane of lanes) lane.releaseAll();
 
   await emptied(parts, parts.drainMs);
   const stop = new AbortedError('shutdown', 'the worker is shutting down', { op: 'run' });
@@ -52,24 +61,25 @@ export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
 
   const abandoned = runs.size;
   for (const run of [...runs.values()]) runner.end(run, { type: 'release', lease: run.delivery.lease });
-  await within(parts.reports.flush(), settleLimitMs, parts);
-  await within(parts.settles.drain(), settleLimitMs, parts);
-  // A claim that was under way may still have brought tasks; they go back with the session at the latest.
-  await within(Promise.allSettled(parts.loops), settleLimitMs, parts);
-  for (const lane of lanes) released += lane.releaseAll();
-  await within(parts.settles.drain(), settleLimitMs, parts);
-  await within(
-    parts.keeper.end().catch(() => {}),
-    settleLimitMs,
-    parts,
-  );
-  parts.settles.close();
-  // A run whose session was lost meanwhile is neither: its task is somebody else's.
-  for (const { settledAs } of running) {
-    if (settledAs === 'release') released++;
-    else if (settledAs !== undefined) drained++;
-  }
-  return { drained, released, abandoned };
+  const farewell = parts.farewell();
+  await farewell.wait(Promise.all([outcomesSettled(parts), lateClaimsReleased(parts)]), settleShare);
+  settles.close();
+  await farewell.wait(parts.keeper.end());
+  await farewell.wait(parts.leave());
+  const { ended, released, unconfirmed } = count;
+  return { drained: ended, released, unconfirmed, abandoned };
+}
+
+async function outcomesSettled({ reports, settles }: ShutdownParts): Promise<void> {
+  await reports.flush();
+  await settles.drain();
+}
+
+/** A claim that was under way may still have brought tasks; they go back with the session at the latest. */
+async function lateClaimsReleased({ loops, lanes, settles }: ShutdownParts): Promise<void> {
+  await Promise.allSettled(loops);
+  for (const lane of lanes) lane.releaseAll();
+  await settles.drain();
 }
 
 /** Waits until no run is left, the time is over, or somebody is in a hurry. */
@@ -81,15 +91,4 @@ async function emptied(parts: ShutdownParts, limitMs: number): Promise<void> {
     if (left <= 0) return;
     await sleep(Math.min(left, 10), hurried, clock);
   }
-}
-
-function within(work: Promise<unknown>, limitMs: number, parts: ShutdownParts): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = parts.clock.setTimer(resolve, limitMs, { keepAlive: true });
-    const done = (): void => {
-      parts.clock.clearTimer(timer);
-      resolve();
-    };
-    work.then(done, done);
-  });
 }

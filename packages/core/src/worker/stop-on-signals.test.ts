@@ -10,7 +10,7 @@ function worker(report: Partial<ShutdownReport> = {}) {
   const stops: (boolean | undefined)[] = [];
   let finish = (): void => {};
   const stopped = new Promise<ShutdownReport>((resolve) => {
-    finish = () => resolve({ drained: 0, released: 0, abandoned: 0, ...report });
+    finish = () => resolve({ drained: 0, released: 0, unconfirmed: 0, abandoned: 0, ...report });
   });
   const stoppable: Stoppable = {
     stop: (options) => {
@@ -41,7 +41,7 @@ describe('stopOnSignals', () => {
     expect(reports).toEqual([]);
     two.finish();
     await turns();
-    expect(reports).toEqual([{ drained: 4, released: 2, abandoned: 4 }]);
+    expect(reports).toEqual([{ drained: 4, released: 2, unconfirmed: 0, abandoned: 4 }]);
   });
 
   it('takes a single worker', async () => {
@@ -79,6 +79,12 @@ describe('stopOnSignals', () => {
     expect(reports).toEqual([]);
     other.finish();
     await turns();
-    expect(reports).toEqual([{ drained: 1, released: 0, abandoned: 0 }]);
+    expect(reports).toEqual([{ drained: 1, released: 0, unconfirmed: 0, abandoned: 0 }]);
+  });
+
+  it('refuses options nobody knows', () => {
+    expect(() => stopOnSignals(worker(), { signal: ['SIGHUP'] } as never)).toThrow(
+      expect.objectContaining({ code: 'VALIDATION', option: 'signal' }),
+    );
   });
 });

@@ -1,3 +1,4 @@
+import { checkKnownOptions } from '../known-options.ts';
 import type { ShutdownReport } from './shutdown.ts';
 
 /** Something that can be stopped, such as a worker. */
@@ -21,6 +22,7 @@ export function stopOnSignals(
   workers: Stoppable | readonly Stoppable[],
   options: StopOnSignalsOptions = {},
 ): () => void {
+  checkKnownOptions(options, ['signals', 'onStopped'], 'stopOnSignals');
   const all = 'stop' in workers ? [workers] : workers;
   const signals = options.signals ?? ['SIGTERM', 'SIGINT'];
   let stopped: Promise<void> | undefined;
@@ -41,12 +43,13 @@ export function stopOnSignals(
   return off;
 }
 
-const nothing: ShutdownReport = { drained: 0, released: 0, abandoned: 0 };
+const nothing: ShutdownReport = { drained: 0, released: 0, unconfirmed: 0, abandoned: 0 };
 
 function addReports(sum: ShutdownReport, report: ShutdownReport): ShutdownReport {
   return {
     drained: sum.drained + report.drained,
     released: sum.released + report.released,
+    unconfirmed: sum.unconfirmed + report.unconfirmed,
     abandoned: sum.abandoned + report.abandoned,
   };
 }

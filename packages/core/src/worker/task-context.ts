@@ -11,7 +11,7 @@ export interface Checkpoint {
   /**
    * Saves a value; resolves when the broker has it.
    * @throws LeaseLostError when the task is no longer ours, IndeterminateError when the broker did not answer,
-   * ValidationError when the value cannot be stored
+   * ValidationError when the value cannot be stored or is larger than the broker's `payload.maxBytes`
    */
   set(value: unknown): Promise<void>;
 }
@@ -42,9 +42,12 @@ export interface TaskContext {
    */
   readonly signal: AbortSignal;
   readonly checkpoint: Checkpoint;
-  /** Keeps how far the work is, for those who look. Sent in the background, the last value wins. */
+  /**
+   * Keeps how far the work is, for those who look. Sent in the background, the last value wins.
+   * @throws ValidationError when the value cannot be stored or is larger than the broker's `payload.maxBytes`
+   */
   progress(value: unknown): void;
-  /** Logs to the worker's logger and keeps the last lines with the task. */
+  /** Logs to the worker's logger and keeps the last 100 lines with the task, each cut at 2,000 characters. */
   readonly log: Logger;
   /** Enqueues a child task; it gets this task's headers. */
   enqueue<D extends TaskDefinition>(

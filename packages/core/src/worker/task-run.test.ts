@@ -172,6 +172,36 @@ describe('checkpoint', () => {
   });
 });
 
+describe('a value larger than the broker keeps', () => {
+  const large = 'x'.repeat(9_999);
+  const refusal = {
+    code: 'VALIDATION',
+    reason: 'payload-too-large',
+    message: expect.stringMatching(/takes 10001 bytes, more than the 10000 /),
+  };
+
+  it('is refused as a checkpoint; the one before stays, and the run goes on', async () => {
+    const { context, session } = idle({ delivery: { checkpoint: '1' } });
+    await expect(context.checkpoint.set(large)).rejects.toMatchObject({ ...refusal, option: 'checkpoint' });
+    expect([context.checkpoint.get(), session.reported]).toEqual([1, []]);
+    await context.checkpoint.set(large.slice(1));
+    expect(session.reported).toHaveLength(1);
+  });
+
+  it('is refused as progress; a handler that does not care goes on, one that does not look fails', async () => {
+    expect(() => idle().context.progress(large)).toThrow(expect.objectContaining({ ...refusal, option: 'progress' }));
+    const careless = await settleOf((_input, { progress }) => progress(large));
+    expect(careless).toMatchObject({ type: 'retry', failure: { name: 'ValidationError' } });
+  });
+
+  it('is cut as a line of the log', async () => {
+    const { context, session } = idle();
+    context.log.info({ large }, large);
+    await context.checkpoint.set(1);
+    expect(session.reported[0]?.log?.[0]?.message).toBe(large.slice(0, 2_000));
+  });
+});
+
 describe('log', () => {
   it('goes to the worker’s logger with the task named, and is kept with the task', async () => {
     const { context, session, clock, logged, run } = idle();

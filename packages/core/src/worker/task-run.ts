@@ -3,11 +3,19 @@ import type { Client } from '../client/create-client.ts';
 import type { Clock, TimerHandle } from '../clock.ts';
 import { IndeterminateError, LeaseLostError } from '../errors.ts';
 import type { Logger, LogMethod } from '../logger.ts';
-import { decodePayload, encodePayload } from '../payload.ts';
+import { decodePayload, encodeBounded } from '../payload.ts';
 import type { StopRequest, TaskHeaders, TaskLogLine } from '../task.ts';
 import type { Handler } from './handle.ts';
 import type { ReportBuffer } from './report-buffer.ts';
 import type { Checkpoint, TaskContext } from './task-context.ts';
+
+/** What the broker can keep, as its capabilities say. */
+export interface RunLimits {
+  /** Largest output, checkpoint or progress. */
+  readonly payloadBytes: number;
+  /** Longest delay of a retry or a snooze. */
+  readonly delayMs: number;
+}
 
 /** What a run needs from its worker. */
 export interface RunSupport {
@@ -15,6 +23,8 @@ export interface RunSupport {
   readonly logger: Logger;
   readonly reports: ReportBuffer;
   readonly client: () => Client<unknown>;
+  /** Known once the broker is open, which it is before anything runs. */
+  readonly limits: () => RunLimits;
 }
 
 /**
@@ -116,7 +126,7 @@ export class TaskRun implements TaskContext {
     return {
       get: () => decodePayload(saved),
       set: async (value) => {
-        const checkpoint = encodePayload(value === undefined ? null : value, 'checkpoint') ?? 'null';
+        const checkpoint = this.#encode(value, 'checkpoint');
         if (this.ended) throw this.#lateError('checkpoint.set');
         const { lease } = this.delivery;
         const outcome = await this.#support.reports.send(this.session, { lease, checkpoint });
@@ -125,6 +135,11 @@ export class TaskRun implements TaskContext {
         else throw this.#unansweredError('checkpoint.set');
       },
     };
+  }
+
+  #encode(value: unknown, option: string): string {
+    const { payloadBytes } = this.#support.limits();
+    return encodeBounded(value === undefined ? null : value, option, payloadBytes) ?? 'null';
   }
 
   #lateError(op: string): LeaseLostError {
@@ -140,7 +155,7 @@ export class TaskRun implements TaskContext {
   // Functions, not methods: handlers take them off the context, as in `async (input, { progress, enqueue }) => …`.
   get progress(): TaskContext['progress'] {
     return (value) => {
-      const progress = encodePayload(value === undefined ? null : value, 'progress') ?? 'null';
+      const progress = this.#encode(value, 'progress');
       if (!this.ended) this.#support.reports.add(this.session, { lease: this.delivery.lease, progress });
     };
   }

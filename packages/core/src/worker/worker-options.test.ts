@@ -51,6 +51,12 @@ describe('resolveWorkerOptions', () => {
   it.each<[string, object]>([
     ['broker', { broker: undefined }],
     ['broker', { broker: Promise.resolve(new ScriptedBroker()) }],
+    ['heartbeatThread.url', { heartbeatThread: {} }],
+    ['heartbeatThread.url', { heartbeatThread: { url: '' } }],
+    ['heartbeatThread.blockedAtMost', { heartbeatThread: { url: 'a:', blockedAtMost: '1ms' } }],
+    ['heartbeatThread.blockedAtMost', { heartbeatThread: { url: 'a:', blockedAtMost: 'soon' } }],
+    ['heartbeatThread.ttl', { heartbeatThread: { url: 'a:', ttl: '1s' } }],
+    ['options', { heartbeatThread: 'postgres://host' }],
     ['handlers', { handlers: [] }],
     ['handlers', { handlers: undefined }],
     ['handlers', { handlers: [handler.definition] }],

@@ -1,13 +1,26 @@
 import { hostname } from 'node:os';
-import { checkInteger, checkKnownOptions, checkName, kindOf } from '../adapter/checks.ts';
+import { checkInteger, checkName } from '../adapter/checks.ts';
 import type { Broker } from '../broker/broker.ts';
 import { checkBroker } from '../broker-users.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type Duration, parseDuration } from '../duration.ts';
 import { ValidationError } from '../errors.ts';
+import { checkKnownOptions, kindOf } from '../known-options.ts';
 import { guardLogger, type Logger, stderrLogger } from '../logger.ts';
 import type { Handler } from './handle.ts';
 import type { Middleware } from './task-context.ts';
+
+/**
+ * A heartbeat from a thread of its own, beside the one of the main thread: a handler that blocks the event loop for
+ * longer than `sessionTtl` then keeps its tasks. The thread opens the backend by its URL, with a connection of its own,
+ * so the adapter must be one that `connect(url)` finds by itself, and its package installed where a thread can load it.
+ */
+export interface HeartbeatThreadOptions {
+  /** Leads to the same backend as the worker's broker, schema and namespace included. */
+  readonly url: string;
+  /** The thread falls silent when the event loop was blocked for this long; the tasks then go to others. Default `'5m'`. */
+  readonly blockedAtMost?: Duration;
+}
 
 /** What `createWorker` takes. */
 export interface WorkerOptions {
@@ -25,6 +38,8 @@ export interface WorkerOptions {
   readonly prefetch?: number | 'auto';
   /** A worker silent for this long has lost its tasks to others. Default `'30s'`; a heartbeat goes out every third of it. */
   readonly sessionTtl?: Duration;
+  /** Keeps the session while the event loop is blocked. Default: none; a blocked event loop loses its tasks. */
+  readonly heartbeatThread?: HeartbeatThreadOptions;
   /** Names this process at the broker. Default: host name, process id and a random part. */
   readonly instance?: string;
   /** Default: warnings and errors to standard error. Any pino-like logger fits. */
@@ -52,6 +67,7 @@ export interface ResolvedWorkerOptions {
   readonly queues: readonly string[] | undefined;
   readonly prefetch: number | 'auto';
   readonly sessionTtlMs: number;
+  readonly heartbeatThread: { readonly url: string; readonly blockedAtMostMs: number } | undefined;
   readonly instance: string;
   readonly host: string;
   readonly logger: Logger;
@@ -72,6 +88,7 @@ const knownOptions = [
   'queues',
   'prefetch',
   'sessionTtl',
+  'heartbeatThread',
   'instance',
   'logger',
   'middleware',
@@ -102,6 +119,7 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
         ? 'auto'
         : checkInteger(options.prefetch, 'prefetch', 0, 100_000),
     sessionTtlMs: parseDuration(options.sessionTtl ?? '30s', 'sessionTtl'),
+    heartbeatThread: options.heartbeatThread === undefined ? undefined : checkHeartbeatThread(options.heartbeatThread),
     instance: checkName(options.instance ?? defaultInstance(host), 'instance'),
     host,
     logger: guardLogger(checkLogger(options.logger ?? stderrLogger)),
@@ -113,6 +131,19 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };
+}
+
+function checkHeartbeatThread(options: HeartbeatThreadOptions): { url: string; blockedAtMostMs: number } {
+  checkKnownOptions(options, ['url', 'blockedAtMost'], 'heartbeatThread', 'heartbeatThread.');
+  const url: unknown = options.url;
+  if (typeof url !== 'string' || url === '') {
+    throw new ValidationError(`heartbeatThread.url must be the URL of the worker's backend; got ${kindOf(url)}`, {
+      option: 'heartbeatThread.url',
+    });
+  }
+  const option = 'heartbeatThread.blockedAtMost';
+  const blockedAtMostMs = parseDuration(options.blockedAtMost ?? '5m', option);
+  return { url, blockedAtMostMs: checkInteger(blockedAtMostMs, option, 1_000, Number.MAX_SAFE_INTEGER) };
 }
 
 function defaultInstance(host: string): string {

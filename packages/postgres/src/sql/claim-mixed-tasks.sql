@@ -71,4 +71,4 @@ where ctid = any (array(
 ))
 returning
   id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
-  owner, version, created_at, run_at, seq
+  owner, version, created_at, run_at, seq, ctid

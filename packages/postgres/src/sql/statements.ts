@@ -126,7 +126,7 @@ where ctid = any (array(
 ))
 returning
   id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
-  owner, version, created_at, run_at, seq`;
+  owner, version, created_at, run_at, seq, ctid`;
 
 export const claimTasks: string = `with lane as materialized (
   select q.queue, q.turn
@@ -175,7 +175,7 @@ where ctid = any (array(
 ))
 returning
   id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
-  owner, version, created_at, run_at, seq`;
+  owner, version, created_at, run_at, seq, ctid`;
 
 export const closeSessions: string = `update millrace.session set closed = true
 where id = any (array(
@@ -183,19 +183,21 @@ where id = any (array(
 ))`;
 
 export const completeTasks: string = `with op as materialized (
-  select o.position, o.fence, o.attempt, o.output, held.tid
-  from unnest($2::text[], $3::bigint[], $4::integer[], $5::text[]) with ordinality
-    as o (id, fence, attempt, output, position)
-  cross join lateral (
-    select ctid as tid from millrace.task
-    where id = o.id and fence = o.fence and attempt = o.attempt and coalesce(session_id, '') = $1
-    limit 1
-  ) as held
+  select
+    o.position, o.id, o.fence, o.attempt, o.output,
+    coalesce(o.tid, (
+      select ctid from millrace.task
+      where id = o.id and fence = o.fence and attempt = o.attempt and coalesce(session_id, '') = $1
+      limit 1
+    )) as tid
+  from unnest($2::text[], $3::bigint[], $4::integer[], $5::text[], $6::tid[]) with ordinality
+    as o (id, fence, attempt, output, tid, position)
 ),
 ended as (
   delete from millrace.task t using op
   where
-    t.ctid = op.tid and t.fence = op.fence and t.attempt = op.attempt and coalesce(t.session_id, '') = $1
+    t.ctid = op.tid and t.id = op.id and t.fence = op.fence and t.attempt = op.attempt
+    and coalesce(t.session_id, '') = $1
   returning
     t.run_at, t.created_at, t.fence, t.attempt, t.max_attempts, t.version, t.priority, t.id, t.name, t.queue,
     t.expires_at, t.started_at, t.timeout_ms, t.session_id, t.worker, t.key, t.key_until, t.group_name, t.owner,
@@ -216,7 +218,7 @@ kept as (
 select
   (select count(*)::integer from ended) as moved,
   case
-    when (select count(*) from ended) < $6::integer
+    when (select count(*) from ended) < $7::integer
       then (select array_to_json(array_agg(position))::text from ended)
   end as positions`;
 
@@ -438,7 +440,7 @@ cross join lateral (
 
 export const findStrays: string = `select
   id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
-  owner, version, created_at, run_at, seq
+  owner, version, created_at, run_at, seq, ctid
 from millrace.task
 where session_id = $1 and state = 'running' and id <> all ($2::text[])`;
 

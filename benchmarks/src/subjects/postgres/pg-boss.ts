@@ -1,6 +1,7 @@
 import { PgBoss } from 'pg-boss';
-import type { Payload } from '../payload.ts';
-import type { Mode, Subject } from '../subject.ts';
+import { sqlProbe } from '../../backends/sql.ts';
+import type { Payload } from '../../payload.ts';
+import type { Mode, Subject } from '../../subject.ts';
 
 const queue = 'noop';
 const unfinished = `from pgboss.job where name = '${queue}' and state < 'completed'`;
@@ -43,11 +44,17 @@ function boss({ name, settings, notify }: Variant): Subject {
     kind: 'peer',
     batched: true,
     settings,
-    checks: {
+    guarantees: {
+      fence: 'refused by the attempt it fetched',
+      history: 'kept for 7 days by default',
+      enqueue: 'committed',
+      settle: 'committed',
+    },
+    probe: sqlProbe({
       anyLeft: `select exists (select 1 ${unfinished}) as answer`,
       left: `select count(*)::int as answer ${unfinished}`,
       kept: `select count(*)::int as answer from pgboss.job where name = '${queue}' and state = 'completed'`,
-    },
+    }),
     async install(url) {
       const instance = await started(url);
       await instance.createQueue(queue, notify ? { notify: true } : {});

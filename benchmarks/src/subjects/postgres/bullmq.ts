@@ -1,7 +1,7 @@
 import { createPostgresBackend, Queue, runMigrations, Worker } from 'bullmq';
-import { withClient } from '../database.ts';
-import type { Payload } from '../payload.ts';
-import type { Subject } from '../subject.ts';
+import { sqlProbe, withClient } from '../../backends/sql.ts';
+import type { Payload } from '../../payload.ts';
+import type { Subject } from '../../subject.ts';
 
 const queueName = 'bench';
 const task = 'noop';
@@ -17,10 +17,16 @@ export const bullmq: Subject = {
     fast: 'pool of 4 for enqueueing; the worker as it comes (other pools, removeOnComplete: slower here)',
     default: 'as it comes',
   },
-  checks: {
+  guarantees: {
+    fence: 'refused by its lock token',
+    history: 'kept by default',
+    enqueue: 'committed',
+    settle: 'committed',
+  },
+  probe: sqlProbe({
     anyLeft: `select exists (select 1 ${unfinished}) as answer`,
     left: `select count(*)::int as answer ${unfinished}`,
-  },
+  }),
   install: (url) => withClient(url, async (client) => void (await runMigrations(client))),
   async producer(url, mode) {
     const max = mode === 'fast' ? { max: fastPool } : {};

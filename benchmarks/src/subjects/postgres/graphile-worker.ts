@@ -1,6 +1,7 @@
 import { Logger, makeWorkerUtils, run, runMigrations } from 'graphile-worker';
-import type { Payload } from '../payload.ts';
-import type { Mode, Subject } from '../subject.ts';
+import { sqlProbe } from '../../backends/sql.ts';
+import type { Payload } from '../../payload.ts';
+import type { Mode, Subject } from '../../subject.ts';
 
 const task = 'noop';
 const jobs = 'graphile_worker._private_jobs';
@@ -19,10 +20,16 @@ export const graphileWorker: Subject = {
     fast: 'localQueue.size 2000, completeJobBatchDelay 0, failJobBatchDelay 0, maxPoolSize concurrency + 1, at least 10, at most 25',
     default: 'as it comes',
   },
-  checks: {
+  guarantees: {
+    fence: 'can still finish it: deletes by id alone',
+    history: 'deleted',
+    enqueue: 'committed',
+    settle: 'committed, after a batch was gathered',
+  },
+  probe: sqlProbe({
     anyLeft: `select exists (select 1 from ${jobs}) as answer`,
     left: `select count(*)::int as answer from ${jobs}`,
-  },
+  }),
   install: (url) => runMigrations({ connectionString: url, logger }),
   async producer(url) {
     const tools = await makeWorkerUtils({ connectionString: url, logger });

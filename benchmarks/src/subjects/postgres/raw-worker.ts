@@ -1,6 +1,7 @@
 import pg from 'pg';
-import type { Payload } from '../payload.ts';
-import type { Handler, RunningWorker } from '../subject.ts';
+import type { Payload } from '../../payload.ts';
+import type { Handler, RunningWorker } from '../../subject.ts';
+import { keepRunning, pause, runAll } from '../runners.ts';
 import { claim } from './raw-schema.ts';
 
 interface Claimed {
@@ -15,11 +16,12 @@ const listeningIdleMs = 2000;
 /** Claims one task, runs it, settles it, on each of `concurrency` loops: a statement for every step. */
 export function singleWorker(url: string, concurrency: number, settle: string, handler: Handler): RunningWorker {
   const pool = new pg.Pool({ connectionString: url, max: Math.min(concurrency, 20) });
-  return keepRunning(pool, concurrency, async (running) => {
+  const loop = async (running: () => boolean): Promise<void> => {
     while (running()) {
       if (!(await runOne(pool, settle, handler))) await pause(idleMs);
     }
-  });
+  };
+  return keepRunning(concurrency, loop, () => pool.end());
 }
 
 /** The same with one loop asleep until it is notified: what a waiting worker needs, no more. */
@@ -34,7 +36,7 @@ export async function listeningWorker(url: string, settle: string, handler: Hand
     wake();
   });
   await listener.query('listen tasks');
-  const worker = keepRunning(pool, 1, async (running) => {
+  const loop = async (running: () => boolean): Promise<void> => {
     while (running()) {
       notified = false;
       if (await runOne(pool, settle, handler)) continue;
@@ -49,7 +51,8 @@ export async function listeningWorker(url: string, settle: string, handler: Hand
       });
     }
     await listener.end();
-  });
+  };
+  const worker = keepRunning(1, loop, () => pool.end());
   return {
     stop: () => {
       const stopped = worker.stop();
@@ -68,7 +71,7 @@ export function batchWorker(
   handler: Handler,
 ): RunningWorker {
   const pool = new pg.Pool({ connectionString: url, max: 3 });
-  return keepRunning(pool, 1, async (running) => {
+  const loop = async (running: () => boolean): Promise<void> => {
     let settling: Promise<unknown> = Promise.resolve();
     let next = claimSome(pool, batch);
     while (running()) {
@@ -78,21 +81,13 @@ export function batchWorker(
         await pause(idleMs);
         continue;
       }
-      await runAll(tasks, concurrency, handler);
+      await runAll(tasks, concurrency, (task) => runTask(task, handler));
       await settling;
       settling = settleAll(pool, settle, tasks);
     }
     await Promise.all([next, settling]);
-  });
-}
-
-/** `concurrency` runners share the claimed tasks. */
-async function runAll(tasks: readonly Claimed[], concurrency: number, handler: Handler): Promise<void> {
-  let next = 0;
-  const runner = async (): Promise<void> => {
-    for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await runTask(task, handler);
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, tasks.length) }, runner));
+  return keepRunning(1, loop, () => pool.end());
 }
 
 /** False when there was nothing to do. */
@@ -114,19 +109,4 @@ async function claimSome(pool: pg.Pool, limit: number): Promise<readonly Claimed
 
 function settleAll(pool: pg.Pool, text: string, tasks: readonly Claimed[]): Promise<unknown> {
   return pool.query({ name: 'settle', text, values: [tasks.map((task) => task.id)] });
-}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Runs `loops` loops until `stop`, which waits for them and closes the pool. */
-function keepRunning(pool: pg.Pool, loops: number, loop: (running: () => boolean) => Promise<void>): RunningWorker {
-  let running = true;
-  const ends = Array.from({ length: loops }, () => loop(() => running));
-  return {
-    stop: async () => {
-      running = false;
-      await Promise.all(ends);
-      await pool.end();
-    },
-  };
 }

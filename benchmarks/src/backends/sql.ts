@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { Probe } from '../subject.ts';
 
 /** Runs statements that return nothing of interest, on a connection of their own. */
 export async function runSql(url: string, sql: string): Promise<void> {
@@ -11,7 +12,7 @@ export async function ask<T extends string | number | boolean>(url: string, sql:
 }
 
 /** The same on a connection that is there already. */
-export async function askOn<T>(client: pg.Client, sql: string): Promise<T> {
+async function askOn<T>(client: pg.Client, sql: string): Promise<T> {
   const { rows } = await client.query<{ answer: T }>(sql);
   const [row] = rows;
   if (row === undefined) throw new Error(`no row: ${sql}`);
@@ -28,21 +29,23 @@ export async function withClient<T>(url: string, use: (client: pg.Client) => Pro
   }
 }
 
-/** A database for one measurement, so that no run leaves dead rows to the next. Returns its address. */
-export async function freshDatabase(serverUrl: string, name: string, template = 'template0'): Promise<string> {
-  await dropDatabase(serverUrl, name);
-  await runSql(serverUrl, `create database ${name} template ${template}`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  return url.href;
+/** The answers of a probe as queries; each calls its single value `answer`. */
+export interface SqlChecks {
+  readonly anyLeft: string;
+  readonly left: string;
+  readonly kept?: string;
 }
 
-export async function dropDatabase(serverUrl: string, name: string): Promise<void> {
-  await runSql(serverUrl, `drop database if exists ${name} with (force)`);
-}
-
-/** What autovacuum would have done by the time a backlog stands, and no checkpoint left to fall into the run. */
-export async function settleDatabase(url: string): Promise<void> {
-  await runSql(url, 'vacuum analyze');
-  await runSql(url, 'checkpoint');
+/** Makes the `probe` of a subject from queries. */
+export function sqlProbe({ anyLeft, left, kept }: SqlChecks): (url: string) => Promise<Probe> {
+  return async (url) => {
+    const client = new pg.Client(url);
+    await client.connect();
+    return {
+      anyLeft: () => askOn<boolean>(client, anyLeft),
+      left: () => askOn<number>(client, left),
+      ...(kept !== undefined && { kept: () => askOn<number>(client, kept) }),
+      close: () => client.end(),
+    };
+  };
 }
