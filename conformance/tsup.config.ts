@@ -1,6 +1,6 @@
 import type { Options } from 'tsup';
 import { libraryBuild } from '../tsup.base.ts';
 
-const config: Options = libraryBuild({ index: 'src/index.ts' });
+const config: Options = libraryBuild({ index: 'src/index.ts', main: 'src/cli/main.ts' });
 
 export default config;

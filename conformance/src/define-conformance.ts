@@ -52,13 +52,20 @@ export async function defineConformance(
   );
   const run = ahead(
     chosen.filter((scenario) => obstacles.get(scenario) === undefined),
-    options.concurrency ?? 1,
+    Math.min(options.concurrency ?? 1, harness.concurrency ?? Number.POSITIVE_INFINITY),
     (scenario) => runScenario(scenario, circumstances),
   );
   for (const group of new Set(chosen.map(groupOf))) {
     describe(`${harness.name}: ${group}`, () => {
       for (const scenario of chosen.filter((each) => groupOf(each) === group)) {
-        const title = `${scenario.id} ${scenario.title}${scenario.provisional ? ' [provisional]' : ''}`;
+        const waiver = harness.waivers?.find(({ id }) => id === scenario.id);
+        const notes = [
+          scenario.provisional && 'provisional',
+          waiver && `waived until ${waiver.until}: ${waiver.issue}`,
+        ];
+        const title = [`${scenario.id} ${scenario.title}`, ...notes.filter(Boolean).map((note) => `[${note}]`)].join(
+          ' ',
+        );
         const obstacle = obstacles.get(scenario);
         if (obstacle !== undefined) it.skip(`${title} [${obstacle.reason}]`, async () => {});
         else it(title, async () => requirePass(await run(scenario)));
@@ -68,7 +75,7 @@ export async function defineConformance(
 }
 
 function requirePass(result: ScenarioResult): void {
-  if (result.status === 'pass' || result.provisional) return;
+  if (result.status === 'pass' || result.status === 'waived' || result.provisional) return;
   if (result.cause instanceof Error) {
     result.cause.message = `${result.rule}: ${result.reason ?? result.cause.message}`;
     throw result.cause;
@@ -76,24 +83,31 @@ function requirePass(result: ScenarioResult): void {
   throw new Error(`${result.rule}: ${result.reason}`);
 }
 
-/** Starts up to `width` of the items at a time, in order, and gives out each one's result. */
-function ahead<T, R>(items: readonly T[], width: number, run: (item: T) => Promise<R>): (item: T) => Promise<R> {
-  const started = new Map<T, Promise<R>>();
-  let active = 0;
-  const start = (item: T): Promise<R> => {
-    const known = started.get(item);
+/** Starts up to `width` scenarios at a time, in order, and gives out each one's result. Some run alone. */
+function ahead(
+  scenarios: readonly Scenario[],
+  width: number,
+  run: (scenario: Scenario) => Promise<ScenarioResult>,
+): (scenario: Scenario) => Promise<ScenarioResult> {
+  const started = new Map<Scenario, Promise<ScenarioResult>>();
+  const active = new Set<Promise<ScenarioResult>>();
+  const start = (scenario: Scenario): Promise<ScenarioResult> => {
+    const known = started.get(scenario);
     if (known !== undefined) return known;
-    active += 1;
-    const result = run(item).finally(() => {
-      active -= 1;
+    const before = [...active];
+    const result = (scenario.alone ? Promise.all(before).then(() => run(scenario)) : run(scenario)).finally(() => {
+      active.delete(result);
     });
-    started.set(item, result);
+    active.add(result);
+    started.set(scenario, result);
     return result;
   };
-  return (item) => {
-    const result = start(item);
-    for (let next = items.indexOf(item) + 1; active < width && next < items.length; next++) {
-      void start(items[next] as T);
+  return (scenario) => {
+    const result = start(scenario);
+    if (scenario.alone) return result;
+    for (const next of scenarios.slice(scenarios.indexOf(scenario) + 1)) {
+      if (active.size >= width || next.alone) break;
+      void start(next);
     }
     return result;
   };

@@ -1,4 +1,5 @@
 import type { Broker, Clock } from '@millrace/core';
+import type { Server } from './faults/server.ts';
 
 /** A clock that scenarios drive. `advance` fires what falls due on the way, in order. */
 export interface VirtualClock extends Clock {
@@ -16,7 +17,20 @@ export interface Target {
    * SIGSTOP freezes a process. `now` is the time of brokers whose clock is the process.
    */
   readonly clock: Clock;
+  /**
+   * The deadline of a call, in milliseconds, that the client should be configured with. Set in scenarios that take the
+   * network away: they wait deadlines out. Absent: the adapter's default.
+   */
+  readonly callTimeoutMs?: number;
 }
+
+/**
+ * `read-only`: it refuses to write, as a replica does during a failover. `full`: disk, memory or quota is used up.
+ * `deleted`: what the adapter set up is gone. `forgotten`: what the server remembered for its clients is gone, such as
+ * scripts and prepared statements. `unsubscribed`: it ended subscriptions, not connections. `revoked`: nobody may log
+ * in. `crowded`: no further connection is allowed.
+ */
+export type Impairment = 'read-only' | 'full' | 'deleted' | 'forgotten' | 'unsubscribed' | 'revoked' | 'crowded';
 
 /**
  * Ways into a backend that the contract does not offer. Each is optional and unlocks scenarios; without it they are
@@ -41,8 +55,29 @@ export interface Hooks {
   dump?(target: Target): Promise<unknown>;
   /** What the namespace holds right now outside of its tasks: connections, locks, listeners. By name. */
   resources?(target: Target): Promise<Readonly<Record<string, number>>>;
+  /**
+   * A client of the minor version before this one, not yet opened: the same adapter, as it was released. It may find
+   * what this version has set up.
+   */
+  previous?(target: Target): Broker<unknown>;
+  /** Makes what is stored look as if a newer version of the adapter had set it up. */
+  ageAdapter?(target: Target): Promise<void>;
+  /** What an administrator, or a bad day, does to the backend. Each resolves to what undoes it. */
+  readonly impairments?: Partial<Readonly<Record<Impairment, (target: Target) => Promise<() => Promise<void>>>>>;
   /** Ends the clients' connections from the server's side. Returns how many. */
   killConnections?(target: Target): Promise<number>;
+}
+
+/** A failure that is known and for now lived with. */
+export interface Waiver {
+  /** Of the scenario: `LSE-04`. */
+  readonly id: string;
+  /** Why it fails. */
+  readonly because: string;
+  /** Where its repair is followed: an address. */
+  readonly issue: string;
+  /** Last day it holds, `2026-12-31`. */
+  readonly until: string;
 }
 
 /** What an adapter's author writes: how to get at a broker, and as many hooks as there are. */
@@ -65,9 +100,21 @@ export interface BrokerHarness {
   readonly clock?: (namespace: string) => VirtualClock;
   /** Set when the adapter cannot take `target.clock`. Scenarios that freeze a client are then not run. */
   readonly ignoresClock?: true;
+  /**
+   * Most scenarios in progress at a time. For backends inside this process, which do one thing after the other: what
+   * one scenario asks of them makes the others late.
+   */
+  readonly concurrency?: number;
   /** A module that calls `runConformanceWorker` and nothing else; the suite starts, freezes and kills it. */
   readonly workerModule?: URL;
+  /** The server at `url`, which scenarios may restart, kill and freeze: a private one, see `localServer`. */
+  readonly server?: Server;
   readonly hooks?: Hooks;
+  /**
+   * Failures that are known. A waived scenario is reported `waived` instead of `fail`, and what it belongs to is never
+   * more than `partial`. After `until` it fails again.
+   */
+  readonly waivers?: readonly Waiver[];
   /** Name and version of the backend under test, asked of the server, for the report. */
   backend?(): Promise<{ readonly name: string; readonly version: string }>;
 }

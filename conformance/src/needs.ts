@@ -36,6 +36,7 @@ export const virtualTime: Need = (_capabilities, harness) =>
 export const processes: Need = (_capabilities, harness) =>
   harness.workerModule !== undefined || { status: 'not-run', reason: 'not run: no workerModule' };
 
+export const serverClock: Need = capability('clock.server', (c) => c.clock === 'server');
 export const fifo: Need = capability('order.fifo', (c) => c.order === 'fifo');
 export const strictPriority: Need = capability('priority.strict', (c) => c.priority.strict);
 export const unique: Need = capability('unique', (c) => c.unique !== false);

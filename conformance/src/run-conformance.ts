@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly scenarios?: readonly Scenario[];
   /** Scenarios in progress at a time, each in its own namespace. Default 4. */
   readonly concurrency?: number;
+  /** Written into the report: the command that makes it again. */
+  readonly reproduce?: string;
   /** Called as each one ends. */
   readonly onResult?: (result: ScenarioResult) => void;
 }
@@ -20,14 +22,22 @@ export async function runConformance(harness: BrokerHarness, options: RunOptions
   const chosen = options.scenarios ?? allScenarios;
   const circumstances = await surveyBroker(harness);
   const results: ScenarioResult[] = [];
+  const runAt = async (index: number): Promise<void> => {
+    const result = await runScenario(chosen[index] as Scenario, circumstances);
+    results[index] = result;
+    options.onResult?.(result);
+  };
+  const [together, alone] = partition([...chosen.keys()], (index) => chosen[index]?.alone !== true);
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let index = next++; index < chosen.length; index = next++) {
-      const result = await runScenario(chosen[index] as Scenario, circumstances);
-      results[index] = result;
-      options.onResult?.(result);
-    }
+    for (let index = together[next++]; index !== undefined; index = together[next++]) await runAt(index);
   };
-  await Promise.all(Array.from({ length: options.concurrency ?? 4 }, lane));
-  return makeReport(circumstances, results, await harness.backend?.());
+  const width = Math.min(options.concurrency ?? 4, harness.concurrency ?? Number.POSITIVE_INFINITY);
+  await Promise.all(Array.from({ length: width }, lane));
+  for (const index of alone) await runAt(index);
+  return makeReport(circumstances, results, await harness.backend?.(), options.reproduce);
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
 }

@@ -1,14 +1,18 @@
 import { type Cell, shown } from './context/checks.ts';
+import type { Measure } from './context/scenario-context.ts';
 import { type Circumstances, ScenarioContext } from './context/scenario-context.ts';
 import type { TimeKind } from './context/tempo.ts';
+import type { BrokerHarness } from './harness.ts';
+import type { HistoryReport } from './history/checker.ts';
 import { findObstacle, type Scenario, type Tier } from './scenario.ts';
 import { newNamespace } from './survey.ts';
 
 /**
  * `fail`: the broker broke the rule. `unsupported`: it does not claim the capability. `not-run`: the harness lacks a
- * hook or a server. `error`: the scenario asserted nothing, or could not clean up.
+ * hook or a server. `waived`: it failed, and the harness says why that is known. `error`: the scenario asserted nothing,
+ * or could not clean up. A seventh, `unverified`, is of rules: those that no scenario checks yet.
  */
-export type Status = 'pass' | 'fail' | 'unsupported' | 'not-run' | 'error';
+export type Status = 'pass' | 'fail' | 'unsupported' | 'not-run' | 'waived' | 'error';
 
 /** How one scenario ended. */
 export interface ScenarioResult {
@@ -25,6 +29,8 @@ export interface ScenarioResult {
   readonly clock?: TimeKind;
   readonly assertions: number;
   readonly cells: readonly Cell[];
+  readonly measured?: ReadonlyMap<Measure, readonly number[]>;
+  readonly histories?: readonly HistoryReport[];
   readonly ms: number;
 }
 
@@ -41,23 +47,42 @@ export async function runScenario(scenario: Scenario, circumstances: Circumstanc
 
   const started = performance.now();
   const patience = scenario.patience ?? 1;
-  const context = new ScenarioContext(circumstances, newNamespace(id), patience);
+  let context: ScenarioContext;
+  try {
+    context = new ScenarioContext(circumstances, newNamespace(id), patience);
+  } catch (error) {
+    const reason = `the harness made no client: ${describe(error)}`;
+    return { ...about, status: 'error', reason, cause: error, assertions: 0, cells: [], ms: 0 };
+  }
   const limitMs = patience * Math.max(longestRunMs, longestRunUnits * circumstances.unitMs);
   const failure = await execute(scenario, context, limitMs);
   const evidence = failure === undefined ? undefined : await dump(context);
   const problems = await context.cleanUp();
   const clock = context.tempo.kind;
-  const { assertions, cells } = context;
-  const result = { ...about, clock, assertions, cells, ms: performance.now() - started };
+  const { assertions, cells, measured, histories } = context;
+  const result = { ...about, clock, assertions, cells, measured, histories, ms: performance.now() - started };
   if (failure !== undefined) {
-    const reason = [describe(failure), ...(evidence === undefined ? [] : [`stored: ${evidence}`])].join('\n');
-    return { ...result, status: 'fail', reason, cause: failure };
+    const repeat = context.replay === undefined ? [] : [`repeat it: replay <harness> "${id} ${context.replay}"`];
+    const stored = evidence === undefined ? [] : [`stored: ${evidence}`];
+    const reason = [describe(failure), ...repeat, ...stored].join('\n');
+    return waiveKnown({ ...result, status: 'fail', reason, cause: failure }, circumstances.harness);
   }
   if (problems.length > 0) {
     return { ...result, status: 'error', reason: `clean-up: ${problems.map(describe).join('; ')}`, cause: problems[0] };
   }
   if (assertions === 0) return { ...result, status: 'error', reason: 'the scenario asserted nothing' };
   return { ...result, status: 'pass' };
+}
+
+/** A failure that the harness knows of, while its waiver holds. */
+function waiveKnown(result: ScenarioResult, { waivers = [] }: BrokerHarness): ScenarioResult {
+  const waiver = waivers.find(({ id }) => id === result.id);
+  if (waiver === undefined) return result;
+  const { because, issue, until } = waiver;
+  // The last day counts as a whole, wherever on Earth it is read.
+  const holds = Date.now() < Date.parse(until) + 2 * 86_400_000;
+  const reason = holds ? `waived until ${until}: ${because} (${issue})` : `its waiver ended on ${until} (${issue})`;
+  return { ...result, status: holds ? 'waived' : 'fail', reason: `${reason}\n${result.reason}` };
 }
 
 async function execute(scenario: Scenario, context: ScenarioContext, limitMs: number): Promise<Error | undefined> {

@@ -29,6 +29,8 @@ export interface Scenario {
   readonly provisional?: true;
   /** What it needs beyond the usual time, as a multiple of it. Default 1. */
   readonly patience?: number;
+  /** It mistreats what others use: nothing else may run meanwhile. */
+  readonly alone?: true;
   run(t: ScenarioContext): Promise<void>;
 }
 

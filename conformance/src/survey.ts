@@ -3,6 +3,7 @@ import { systemClock } from '@millrace/core';
 import { buildTask, usual } from './context/builders.ts';
 import type { Circumstances } from './context/scenario-context.ts';
 import type { BrokerHarness } from './harness.ts';
+import { rules } from './spec/rules.ts';
 
 /** Round trips measured, after some that warm up connections, plans and code. */
 const roundTrips = 200;
@@ -21,6 +22,7 @@ export function newNamespace(label: string): string {
  * @throws whatever opening throws
  */
 export async function surveyBroker(harness: BrokerHarness): Promise<Circumstances> {
+  checkWaivers(harness);
   const namespace = newNamespace('survey');
   const target = { url: harness.url ?? '', namespace, clock: harness.clock?.(namespace) ?? systemClock };
   const broker = harness.connect(target);
@@ -46,9 +48,26 @@ export async function surveyBroker(harness: BrokerHarness): Promise<Circumstance
       capabilities,
       unitMs: Math.max(shortestUnitMs, 20 * percentile(0.99)),
       momentMs: Math.max(shortestMomentMs, 5 * percentile(0.5)),
+      enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
     };
   } finally {
     await broker.close();
     await harness.drop(target);
+  }
+}
+
+/** A waiver that says nothing would be a silent pass. @throws Error naming it */
+function checkWaivers({ name, waivers = [] }: BrokerHarness): void {
+  for (const { id, because, issue, until } of waivers) {
+    const wrong = !rules.some((rule) => rule.scenarios.includes(id))
+      ? 'there is no such scenario'
+      : because.trim() === ''
+        ? '`because` must say why it fails'
+        : !URL.canParse(issue)
+          ? '`issue` must be an address'
+          : Number.isNaN(Date.parse(until))
+            ? '`until` must be a day such as 2026-12-31'
+            : undefined;
+    if (wrong !== undefined) throw new Error(`${name}: the waiver of ${id}: ${wrong}`);
   }
 }

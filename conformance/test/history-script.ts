@@ -12,6 +12,7 @@ export const strictCapabilities: CheckedCapabilities = {
   groups: false,
   queues: { pause: 'global', counts: 'exact', purge: true },
   session: { minTtlMs: 100, maxTtlMs: 60_000, sweepMs: 1_000 },
+  settle: { confirmedBy: 'commit', retryAtomic: true },
 };
 
 /** When and by whom. Times are milliseconds. */

@@ -2,32 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { specVersion } from '../src/report/report.ts';
 import { scenarios } from '../src/scenarios/index.ts';
+import { readRules, spec } from './read-spec.ts';
+import { rulesSource } from './rules-source.ts';
 
-const spec = readFileSync(new URL('../../SPEC.md', import.meta.url), 'utf8');
-
-interface Rule {
-  readonly id: string;
-  readonly text: string;
-  readonly scenarios: readonly string[];
-  readonly unverified: boolean;
-  readonly invariants: readonly string[];
-}
-
-const rules: Rule[] = spec
-  .split('\n')
-  .filter((line) => line.startsWith('- **'))
-  .map((line) => {
-    const [, id, text, evidence] = /^- \*\*(R-[A-Z]{3}-\d+)\*\* (.+) — ([^—]+)$/.exec(line) ?? [];
-    if (id === undefined || text === undefined || evidence === undefined) throw new Error(`not a rule: ${line}`);
-    const items = evidence.split(', ');
-    return {
-      id,
-      text,
-      scenarios: items.filter((item) => /^[A-Z]{3}-\d\d$/.test(item)),
-      unverified: items.includes('*unverified*'),
-      invariants: items.filter((item) => /^[TS]\d+$/.test(item)),
-    };
-  });
+const rules = readRules();
 
 describe('SPEC.md', () => {
   it('has the version the suite verifies', () => {
@@ -46,6 +24,11 @@ describe('SPEC.md', () => {
     );
     expect(claimed).toEqual(actual);
     expect(rules.filter((rule) => rule.unverified !== (rule.scenarios.length === 0))).toEqual([]);
+  });
+
+  it('is what the package shows (else: tsx conformance/test/write-rules.ts)', () => {
+    const source = readFileSync(new URL('../src/spec/rules.ts', import.meta.url), 'utf8');
+    expect(source).toBe(rulesSource());
   });
 
   it('has the rule of every scenario', () => {

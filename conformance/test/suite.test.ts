@@ -110,6 +110,33 @@ describe('the suite', () => {
     await tests[3]!.body!();
   });
 
+  it('runs a scenario that mistreats what others use while nothing else runs', async () => {
+    const running = new Set<string>();
+    const seen: string[][] = [];
+    const pass = (id: string, alone?: true): Scenario =>
+      scenario({
+        id,
+        ...(alone && { alone }),
+        async run(t) {
+          running.add(id);
+          seen.push([...running]);
+          for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+          running.delete(id);
+          t.ok(true, 'fine');
+        },
+      });
+    const scenarios = [pass('TST-01'), pass('TST-02'), pass('TST-03', true), pass('TST-04'), pass('TST-05')];
+    const { runner, tests } = recorder();
+    await defineConformance(runner, emptyHarness(), { scenarios, concurrency: 4 });
+    for (const { body } of tests) await body!();
+    const report = await runConformance(emptyHarness(), { scenarios, concurrency: 4 });
+    expect(report.scenarios.map(({ id }) => id)).toEqual(scenarios.map(({ id }) => id));
+    const together = seen.filter((ids) => ids.length > 1).flat();
+    expect(seen).toHaveLength(10);
+    expect(together).toContain('TST-02');
+    expect(together).not.toContain('TST-03');
+  });
+
   it('registers a failing test when the broker cannot be opened', async () => {
     const { runner, tests } = recorder();
     const locked = emptyHarness(() => Promise.reject(new Error('no way in')));

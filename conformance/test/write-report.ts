@@ -6,8 +6,14 @@ import type { BrokerHarness } from '../src/harness.ts';
 import { committedReport } from '../src/report/report.ts';
 import { runConformance } from '../src/run-conformance.ts';
 
+interface HarnessFile {
+  readonly harness: BrokerHarness;
+  /** Ends what the harness started. */
+  readonly close?: () => Promise<void>;
+}
+
 for (const file of process.argv.slice(2)) {
-  const { harness } = (await import(pathToFileURL(file).href)) as { harness: BrokerHarness };
+  const { harness, close } = (await import(pathToFileURL(file).href)) as HarnessFile;
   const report = await runConformance(harness, {
     onResult: ({ id, status, reason = '', ms }) => {
       if (status !== 'pass') process.stdout.write(`${id} ${status}, ${Math.round(ms)} ms: ${reason}\n`);
@@ -19,4 +25,7 @@ for (const file of process.argv.slice(2)) {
     process.stdout.write(`${report.subject.name} ${tier}: ${JSON.stringify(profile)}\n`);
     if (profile.result === 'failure') process.exitCode = 1;
   }
+  await close?.();
 }
+// Some drivers keep a process alive that is done.
+process.exit();

@@ -5,7 +5,8 @@ const ADAPTERS = {
   memory: { without: ['connection.ts'] },
   postgres: { layout: 'schema.ts' },
   redis: { layout: 'keys.ts' },
-  amqp: { layout: 'topology.ts' },
+  // RabbitMQ alone keeps messages, not records: there is nothing to look up.
+  amqp: { without: ['task-store.ts'], layout: 'topology.ts' },
 };
 
 /** @param {string[]} files all paths of the workspace @returns {string[]} problems */

@@ -1,4 +1,5 @@
 import {
+  type Broker,
   createClient,
   createWorker,
   defineTask,
@@ -33,9 +34,11 @@ export interface Hired {
 }
 
 /** How a scenario hires a worker. */
-export type HireOptions = Partial<Omit<WorkerOptions, 'broker' | 'handlers' | 'clock' | 'logger' | 'closeBroker'>> & {
+export type HireOptions = Partial<Omit<WorkerOptions, 'broker' | 'handlers' | 'clock' | 'closeBroker'>> & {
   /** Default: the scenario's client. */
   readonly client?: Client;
+  /** Instead of the client's own broker: one that records, say. */
+  readonly broker?: Broker<unknown>;
   readonly started?: false;
 };
 
@@ -45,10 +48,10 @@ export async function hire(
   handlers: readonly Handler[],
   options: HireOptions = {},
 ): Promise<Hired> {
-  const { client = t.client, started, ...rest } = options;
+  const { client = t.client, broker = client.broker, started, ...rest } = options;
   const logged: Logged[] = [];
   const worker = createWorker({
-    broker: client.broker,
+    broker,
     handlers,
     clock: client.target.clock,
     logger: recordingLogger(logged),

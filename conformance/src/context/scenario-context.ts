@@ -7,11 +7,16 @@ import type {
   NewTask,
   SessionSignal,
   TaskRecord,
+  TaskReport,
   TaskState,
   TaskStore,
 } from '@millrace/core';
 import { priorityRange } from '@millrace/core';
 import type { BrokerHarness, Hooks } from '../harness.ts';
+import type { CheckOptions } from '../history/check-options.ts';
+import { checkHistory, type HistoryReport } from '../history/checker.ts';
+import type { HistoryEvent } from '../history/event.ts';
+import { renderReport } from '../history/render-text.ts';
 import { buildTask, buildTasks, usual } from './builders.ts';
 import { Checks, shown } from './checks.ts';
 import { Client } from './client.ts';
@@ -26,7 +31,18 @@ export interface Circumstances {
   readonly unitMs: number;
   /** Five times its median, at least 20 ms: enough for most calls to be answered. Nothing may fail for its length. */
   readonly momentMs: number;
+  /** What was measured for that. Absent where time is virtual. */
+  readonly enqueueToClaimMs?: { readonly p50: number; readonly p99: number };
+  /** Of scenarios that make up what they do: the same seed makes up the same. Default: another one each time. */
+  readonly seed?: number;
 }
+
+/** What scenarios measure, in milliseconds. */
+export type Measure =
+  | 'enqueueToStartMs'
+  | 'recoveryAfterSilenceMs'
+  | 'recoveryAfterWorkerKillMs'
+  | 'recoveryAfterServerRestartMs';
 
 /** How a scenario opens a session. */
 export interface HolderOptions {
@@ -38,6 +54,15 @@ export interface HolderOptions {
   readonly instance?: string;
 }
 
+interface Cleanup {
+  readonly run: () => Promise<void>;
+  /** It works on the backend, which knows nothing of a virtual clock. */
+  readonly outside: boolean;
+}
+
+/** What a clean-up may take beyond the usual. */
+const cleanUpMs = 10_000;
+
 /** Everything a scenario works with: a namespace of its own, clients, time, and assertions that count. */
 export class ScenarioContext extends Checks {
   readonly harness: BrokerHarness;
@@ -46,9 +71,13 @@ export class ScenarioContext extends Checks {
   readonly tempo: Tempo;
   /** The client scenarios use unless they need several. Open. */
   readonly client: Client;
-  readonly #cleanups: (() => Promise<void>)[] = [];
+  readonly #cleanups: Cleanup[] = [];
   readonly #momentMs: number;
+  readonly #histories: HistoryReport[] = [];
+  readonly #measured = new Map<Measure, number[]>();
+  readonly #givenSeed: number | undefined;
   #neighbours = 0;
+  #seed: number | undefined;
 
   constructor(circumstances: Circumstances, namespace: string, patience: number) {
     super();
@@ -56,6 +85,7 @@ export class ScenarioContext extends Checks {
     this.capabilities = circumstances.capabilities;
     this.namespace = namespace;
     this.#momentMs = circumstances.momentMs;
+    this.#givenSeed = circumstances.seed;
     const { travel } = this.harness.hooks ?? {};
     const { push, pollMs } = this.capabilities.wakeup;
     this.tempo = new Tempo({
@@ -64,8 +94,53 @@ export class ScenarioContext extends Checks {
       unitMs: circumstances.unitMs,
       budgetMs: patience * 40 * circumstances.unitMs + (push ? 0 : 2 * pollMs),
     });
-    this.defer(() => this.harness.drop(this.client.target));
+    this.#deferOutside(() => this.harness.drop(this.client.target));
     this.client = this.connect();
+  }
+
+  /** What was measured on the way, for reports. No verdict rests on it. */
+  get measured(): ReadonlyMap<Measure, readonly number[]> {
+    return this.#measured;
+  }
+
+  /** What recorded histories showed. */
+  get histories(): readonly HistoryReport[] {
+    return this.#histories;
+  }
+
+  /** What this scenario makes things up from. A failure names it, so that it can be repeated. */
+  get seed(): number {
+    this.#seed ??= this.#givenSeed ?? Math.floor(Math.random() * 2 ** 32);
+    return this.#seed;
+  }
+
+  /** The line that repeats this scenario, if it made anything up. */
+  get replay(): string | undefined {
+    return this.#seed === undefined ? undefined : `seed=${this.#seed}`;
+  }
+
+  /** Notes how long something took. */
+  measure(what: Measure, ms: number): void {
+    const known = this.#measured.get(what) ?? [];
+    known.push(ms);
+    this.#measured.set(what, known);
+  }
+
+  /**
+   * Judges what a recorder wrote down: no invariant may be refuted, but for those `except` names: they are reported,
+   * and fail nothing. Counts as an assertion.
+   */
+  judge(
+    events: readonly HistoryEvent[],
+    { except = [], ...options }: Omit<CheckOptions, 'capabilities'> & { readonly except?: readonly string[] } = {},
+  ): HistoryReport {
+    const report = checkHistory(events, { capabilities: this.capabilities, ...options });
+    this.#histories.push(report);
+    const failed = report.verdicts
+      .filter((verdict) => verdict.status === 'fail' && !except.includes(verdict.id))
+      .map((verdict) => verdict.id);
+    this.ok(failed.length === 0, `the history refutes ${failed.join(', ')}\n${renderReport(report)}`);
+    return report;
   }
 
   get broker(): Broker<unknown> {
@@ -83,6 +158,11 @@ export class ScenarioContext extends Checks {
   /** The shortest time to live that a session of a scenario about expiry should have. */
   get shortTtlMs(): number {
     return Math.max(this.capabilities.session.minTtlMs, Math.round(6 * this.unitMs));
+  }
+
+  /** The time to live of sessions that must hear of something by heartbeat: a busy machine does not lose them. */
+  get heardTtlMs(): number {
+    return Math.min(this.capabilities.session.maxTtlMs, Math.max(this.shortTtlMs, 3_000));
   }
 
   get hooks(): Hooks {
@@ -137,16 +217,23 @@ export class ScenarioContext extends Checks {
 
   /** Runs at the end, whatever happens, last one first. */
   defer(cleanup: () => Promise<void>): void {
-    this.#cleanups.push(cleanup);
+    this.#cleanups.push({ run: cleanup, outside: false });
+  }
+
+  #deferOutside(cleanup: () => Promise<void>): void {
+    this.#cleanups.push({ run: cleanup, outside: true });
   }
 
   /** Runs what was deferred. Returns what went wrong, which must not hide why the scenario failed. */
   async cleanUp(): Promise<unknown[]> {
     const problems: unknown[] = [];
-    for (const cleanup of this.#cleanups.reverse()) {
-      await this.soon(cleanup(), 'the clean-up', 10_000 + this.budgetMs).catch((error: unknown) =>
-        problems.push(error),
-      );
+    for (const { run, outside } of this.#cleanups.reverse()) {
+      const ms = cleanUpMs + this.budgetMs;
+      try {
+        await (outside ? this.tempo.soonOutside(run(), 'the clean-up', ms) : this.soon(run(), 'the clean-up', ms));
+      } catch (error) {
+        problems.push(error);
+      }
     }
     this.#cleanups.length = 0;
     return problems;
@@ -175,7 +262,7 @@ export class ScenarioContext extends Checks {
   neighbourNamespace(): string {
     this.#neighbours += 1;
     const namespace = `${this.namespace}_${this.#neighbours}`;
-    this.defer(() => this.harness.drop({ ...this.client.target, namespace }));
+    this.#deferOutside(() => this.harness.drop({ ...this.client.target, namespace }));
     return namespace;
   }
 
@@ -239,6 +326,16 @@ export class ScenarioContext extends Checks {
 
   maintain(broker: Broker<unknown> = this.broker): Promise<MaintenanceReport> {
     return this.soon(broker.maintain({ maxTasks: 1_000 }), 'the answer to maintain');
+  }
+
+  /** An update of a running task with everything the broker keeps of one, which may be nothing. */
+  reportable(value = '1'): Omit<TaskReport, 'lease'> {
+    const { progress, checkpoint, log } = this.capabilities.reports;
+    return {
+      ...(progress && { progress: value }),
+      ...(checkpoint && { checkpoint: value }),
+      ...(log && { log: [{ level: 'info', message: value, at: 1_700_000_000_000 } as const] }),
+    };
   }
 
   /** The stored task. Needs `tasks.get`. */

@@ -4,6 +4,7 @@ import { usual } from '../context/builders.ts';
 import type { Holder } from '../context/holder.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import { recoveryMs, untilAnswered } from './call-end.ts';
+import { withoutFork } from './cut-settle.ts';
 import { type Stage, type SweepableCase, sweepable } from './reply-sweep.ts';
 
 /** Short enough that one heartbeat passes quickly, long enough that a busy machine does not lose the session. */
@@ -114,6 +115,7 @@ export const cutEnd: SweepableCase = sweepable<{ readonly holder: Holder; readon
     t.equal(delivery.lease.taskId, task.id, 'the task delivered');
     t.between(delivery.lease.attempt, 1, wasLost ? 2 : 1, 'its attempt: an end that was answered does not charge');
     t.equal(await other.complete(delivery), 'applied', 'the completion');
+    await withoutFork(t, other, queue, task.id);
     await other.claimsNothing({ queues: [queue] });
   },
 });

@@ -115,6 +115,7 @@ async function recoverLost({ t, queue }: Stage, { task, holder }: Running, effec
     found !== 'nothing' || settled,
     'a task whose session was lost with the answer to its settle is delivered or settled',
   );
+  await withoutFork(t, other, queue, task.id);
   await other.claimsNothing({ queues: [queue] });
 }
 
@@ -132,7 +133,20 @@ async function checkEffect({ t, queue }: Stage, { task }: Running, effect: Effec
     'the task that comes again, and its attempt',
   );
   t.equal(await other.complete(delivery), 'applied', 'its completion');
+  await withoutFork(t, other, queue, task.id);
   await other.claimsNothing({ queues: [queue] });
+}
+
+/** A broker that moves a task by sending a copy may leave both when it is cut in between, and says so. */
+export async function withoutFork(t: ScenarioContext, holder: Holder, queue: string, id: string): Promise<void> {
+  if (t.capabilities.settle.retryAtomic) return;
+  const [copy] = await holder.claim({ queues: [queue], waitMs: Math.round(t.unitMs) });
+  if (copy === undefined) return;
+  t.equal(
+    [copy.lease.taskId, await holder.complete(copy)],
+    [id, 'applied'],
+    'the copy left by a cut, and its completion',
+  );
 }
 
 /** A report: repeating it is harmless, and it must not be applied to somebody else's run. */

@@ -1,7 +1,9 @@
 import type { NewTask, TaskContext } from '@millrace/core';
 import { buildTask } from '../context/builders.ts';
+import { shown } from '../context/checks.ts';
 import type { Client } from '../context/client.ts';
 import { type Hired, type HireOptions, hire, job, type Logged } from '../context/crew.ts';
+import { Recording } from '../context/recording.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import { endOfCall, recoveryMs } from './call-end.ts';
 
@@ -23,9 +25,11 @@ export class Load {
   /** Enqueued once more although the first time may have been applied. */
   readonly #repeated = new Set<string>();
   readonly #logs: (readonly Logged[])[] = [];
+  readonly #recording: Recording;
 
   constructor(t: ScenarioContext) {
     this.#t = t;
+    this.#recording = new Recording(t);
   }
 
   /** A worker whose handlers take a while. */
@@ -33,7 +37,9 @@ export class Load {
     const { handler } = job(async (_input, context) => this.#run(context, runMs));
     // As often as the broker advises: it is another thing that reconnects.
     const maintenance = this.#t.capabilities.session.sweepMs;
-    const hired = await hire(this.#t, [handler], { client, maintenance, ...options });
+    const broker = this.#recording.of(client);
+    const middleware = [this.#recording.recorder.handlers(`worker ${this.#logs.length + 1}`)];
+    const hired = await hire(this.#t, [handler], { client, broker, maintenance, middleware, ...options });
     this.#logs.push(hired.logged);
     return hired;
   }
@@ -62,7 +68,8 @@ export class Load {
     const task = buildTask({ maxAttempts: 20 });
     const end = this.#t.now() + 10 * recoveryMs(this.#t);
     for (;;) {
-      const ended = await endOfCall(this.#t, () => client.broker.enqueue([task]), 'an enqueue under faults');
+      const broker = this.#recording.of(client);
+      const ended = await endOfCall(this.#t, () => broker.enqueue([task]), 'an enqueue under faults');
       if (ended.how === 'answered') break;
       if (ended.how === 'unknown') this.#repeated.add(task.id);
       this.#t.require(this.#t.now() < end, 'enqueues do not get through any more');
@@ -97,6 +104,10 @@ export class Load {
       });
     if (t.capabilities.tasks.get) await this.#restAsSucceeded(ms);
     this.#explainRuns();
+    // Without idempotent ids there may be two tasks of one id, and a history cannot tell whose events are whose.
+    const twofold = t.capabilities.idempotentIds ? new Set<string>() : this.#repeated;
+    const ids = this.enqueued.map((task) => task.id);
+    await this.#recording.judge(ids, { faulty: true, without: twofold });
   }
 
   async #restAsSucceeded(ms: number): Promise<void> {
@@ -131,9 +142,16 @@ export class Load {
       const early = runs.slice(0, -1);
       t.ok(
         early.every((run) => run.lost || this.#wasNotTaken(run)),
-        `each run of ${id} but the last lost its lease, or was told that its outcome was not taken`,
+        `each run of ${id} but the last lost its lease, or was told that its outcome was not taken; ${this.#story(id, runs)}`,
       );
     }
+  }
+
+  /** Everything known of a task's runs, for the message of a failure. */
+  #story(id: string, runs: readonly Run[]): string {
+    const lines = this.#logs.flatMap((logged) => logged.filter(({ fields }) => fields.taskId === id));
+    const calls = this.#recording.callsAbout(id);
+    return `runs ${shown(runs)}; logged ${shown(lines)}; calls ${shown(calls)}`;
   }
 
   /** The handler was done, and then the session was lost with the answer to its settle: the worker says so. */

@@ -1,4 +1,5 @@
 import type { ScenarioContext } from '../context/scenario-context.ts';
+import { serverClock } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
 import { clockSkewPreload, clockSkewVariable } from './clock-skew.ts';
 import { Fleet } from './fleet.ts';
@@ -40,6 +41,7 @@ export const freezeScenarios: readonly Scenario[] = [
     id: 'FLT-32',
     rule: 'R-DLY-10',
     title: 'worker clocks an hour ahead, an hour behind, and jumping: nothing early, nothing missed, no session lost',
+    needs: [serverClock],
     patience: 4,
     async run(t) {
       const fleet = new Fleet(t);
@@ -108,7 +110,9 @@ async function someFrozen(t: ScenarioContext, fleet: Fleet): Promise<void> {
   for (const task of [late, waiting]) {
     const again = await fleet.started(task.id, 2);
     t.ok(![...frozen].some((worker) => worker.pid === again.pid), 'a process that moves took over');
-    t.equal(again.attempt, 2, 'the attempt: the frozen run is charged');
+    // Where a task is pushed, it may have been sent to another process that stands still, and that counts, too.
+    const most = t.capabilities.settle.confirmedBy === 'barrier' ? 1 + frozen.size : 2;
+    t.between(again.attempt, 2, most, 'the attempt: the frozen run is charged');
   }
   await Promise.all([...frozen].map((worker) => worker.thaw()));
   await t.eventually(

@@ -1,7 +1,7 @@
 import { buildTasks } from '../context/builders.ts';
 import { job, producer } from '../context/crew.ts';
 import { hook, idempotentIds, transactions } from '../needs.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Need, Scenario } from '../scenario.ts';
 import { endOfCall, longestCallMs } from './call-end.ts';
 import { cutAfterApplied } from './cut-after-applied.ts';
 import { cutControls, cutQueues } from './cut-control.ts';
@@ -11,6 +11,12 @@ import { cutComplete, cutReport, cutSettles } from './cut-settle.ts';
 import { faultScenario } from './fault-scenario.ts';
 import { enoughFailures, sweepReplies } from './reply-sweep.ts';
 import { layWire } from './wire.ts';
+
+const someControl: Need = (capabilities, harness) =>
+  [...cutControls, ...cutQueues].some((each) => each.needs?.(capabilities, harness) === true) || {
+    status: 'unsupported',
+    reason: 'unsupported: control of tasks and queues',
+  };
 
 /** Replies that are cut: the request was applied, or not, and the client cannot know (E2). */
 export const replyScenarios: readonly Scenario[] = [
@@ -51,6 +57,7 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-4',
     title:
       'the reply of every control operation on tasks and queues is cut, each in turn: repeating it brings the state asked for',
+    needs: [someControl],
     patience: 3,
     run: (t) => sweepReplies(t, [...cutControls, ...cutQueues]),
   }),

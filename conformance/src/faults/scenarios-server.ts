@@ -8,21 +8,31 @@ import { withoutStrayErrors } from './stray-errors.ts';
 
 const durable: Need = capability('durability', (c) => c.durability !== 'none');
 
+/** What a scenario of this file does, given the server it may mistreat. */
+type ServerScenario = Omit<Scenario, 'tier' | 'alone' | 'run'> & {
+  run(t: ScenarioContext, server: Server): Promise<void>;
+};
+
 /**
- * Scenarios that restart, kill and freeze the backend. The harness must work on this server, nobody else may, and they
- * must run one after the other.
+ * Scenarios that restart, kill and freeze the backend: the harness's `server`, or the one given. They run alone.
  *
  * @example
  * const server = await localServer({ … });
- * await defineConformance({ describe, it }, harnessOf(server), { scenarios: serverScenarios(server) });
+ * await defineConformance({ describe, it }, { ...harness, server });
  */
-export function serverScenarios(server: Server): readonly Scenario[] {
-  const scenario = (given: Omit<Scenario, 'tier'>): Scenario => ({
-    ...given,
+export function serverScenarios(given?: Server): readonly Scenario[] {
+  const hasServer: Need = (_capabilities, harness) =>
+    (given ?? harness.server) !== undefined || { status: 'not-run', reason: 'not run: no server that may be stopped' };
+  const scenario = (wanted: ServerScenario): Scenario => ({
+    ...wanted,
     tier: 'fault',
+    alone: true,
+    needs: [hasServer, ...(wanted.needs ?? [])],
     async run(t) {
+      const server = given ?? t.harness.server;
+      if (server === undefined) throw new Error('the harness has no server');
       try {
-        await withoutStrayErrors(t, () => given.run(t));
+        await withoutStrayErrors(t, () => wanted.run(t, server));
       } finally {
         await server.thaw();
         await server.start();
@@ -36,7 +46,7 @@ export function serverScenarios(server: Server): readonly Scenario[] {
       title: 'a graceful restart of the server under load: nothing accepted is lost, everything goes on by itself',
       needs: [durable],
       patience: 4,
-      run: (t) =>
+      run: (t, server) =>
         underLoad(t, async () => {
           await server.stop('graceful');
           await t.tempo.pause(1_000);
@@ -49,7 +59,7 @@ export function serverScenarios(server: Server): readonly Scenario[] {
       title: 'SIGKILL of the server under load: what was accepted is there when it is back',
       needs: [durable],
       patience: 4,
-      run: (t) =>
+      run: (t, server) =>
         underLoad(t, async () => {
           await server.stop('kill');
           await server.start();
@@ -61,7 +71,7 @@ export function serverScenarios(server: Server): readonly Scenario[] {
       title:
         'the server stands still for longer than a ttl: calls end by their deadline, no run is doubled without a reason',
       patience: 5,
-      run: (t) =>
+      run: (t, server) =>
         underLoad(t, async () => {
           await server.freeze();
           await t.tempo.pause(6_000);
@@ -74,7 +84,7 @@ export function serverScenarios(server: Server): readonly Scenario[] {
       title: 'five restarts in a row, each soon after the last recovery',
       needs: [durable],
       patience: 6,
-      run: (t) =>
+      run: (t, server) =>
         underLoad(t, async () => {
           for (let restart = 0; restart < 5; restart++) {
             await server.stop(restart % 2 === 0 ? 'kill' : 'graceful');
@@ -100,7 +110,10 @@ async function underLoad(t: ScenarioContext, event: () => Promise<void>): Promis
   await t.eventually(() => load.runs.length > 50, 'work under way', recoveryMs(t));
   await event();
   const before = load.runs.length;
-  await t.eventually(() => load.runs.length > before + 50, 'work after it', longestCallMs + recoveryMs(t));
+  const backAt = t.now();
+  await t.eventually(() => load.runs.length > before, 'work after it', longestCallMs + recoveryMs(t));
+  t.measure('recoveryAfterServerRestartMs', t.now() - backAt);
+  await t.eventually(() => load.runs.length > before + 50, 'more work after it', longestCallMs + recoveryMs(t));
   stop.abort();
   await t.soon(Promise.all(producers), 'the last enqueues', longestCallMs + recoveryMs(t));
   await load.drain(sessionTtl + longestCallMs + recoveryMs(t));

@@ -14,6 +14,9 @@ export interface Wire {
   open(): Promise<Client>;
 }
 
+/** The deadline that clients behind a broken network should have: scenarios wait it out. */
+export const faultyCallMs = 3_000;
+
 const wires = new WeakMap<ScenarioContext, TcpProxy[]>();
 
 /** Ends all faults of a scenario's wires: closing over a broken wire is a scenario of its own. */
@@ -29,7 +32,7 @@ export async function layWire(t: ScenarioContext): Promise<Wire> {
   t.defer(() => proxy.close());
   wires.set(t, [...(wires.get(t) ?? []), proxy]);
   const connect = (): Client => {
-    const client = new Client(t.harness, { url, namespace: t.namespace }, t.tempo.clock);
+    const client = new Client(t.harness, { url, namespace: t.namespace, callTimeoutMs: faultyCallMs }, t.tempo.clock);
     t.defer(() => client.close());
     return client;
   };

@@ -6,6 +6,7 @@ import {
   handle,
   isMillraceError,
   type Logger,
+  type Middleware,
   type ShutdownReport,
   silentLogger,
   stopOnSignals,
@@ -14,6 +15,10 @@ import {
 } from '@millrace/core';
 import { buildTask, usual } from '../context/builders.ts';
 import type { Target } from '../harness.ts';
+import { fileJournal } from '../history/journal.ts';
+import { recordBroker } from '../history/recorded-broker.ts';
+import { Recorder as HistoryRecorder, monotonicMicroseconds } from '../history/recorder.ts';
+import { watchStalls } from '../history/stall-watch.ts';
 import { jumpClock } from './clock-skew.ts';
 import { blockEventLoop, exhaustHeap } from './stall.ts';
 import { openJournal, type Recorder } from './worker-journal.ts';
@@ -36,15 +41,21 @@ import { runScript } from './worker-script.ts';
  * await runConformanceWorker((target) => harness.connect(target));
  */
 export async function runConformanceWorker(makeBroker: (target: Target) => Broker<unknown>): Promise<void> {
-  const { url, namespace, options, journal } = JSON.parse(process.argv[2] ?? '{}') as WorkerArgument;
+  const { url, namespace, options, journal, history } = JSON.parse(process.argv[2] ?? '{}') as WorkerArgument;
   const counted = countEvents(openJournal(journal).record);
   // Its parent has ended without saying so: nobody is left who would stop it.
   const orphaned = (): void => process.exit(1);
   process.once('disconnect', orphaned);
   try {
-    const broker = makeBroker({ url, namespace, clock: systemClock });
-    await broker.open();
-    const worker = options.claims === false ? undefined : hireHere(broker, options, counted.record);
+    const opened = makeBroker({ url, namespace, clock: systemClock });
+    await opened.open();
+    const lines = fileJournal(history);
+    const recorder = new HistoryRecorder({ journals: [lines] });
+    const role = `process ${process.pid}`;
+    watchStalls(monotonicMicroseconds, (event) => lines.append(event), process.pid);
+    const broker = recordBroker(opened, recorder, role);
+    const middleware = recorder.handlers(role);
+    const worker = options.claims === false ? undefined : hireHere(broker, middleware, options, counted.record);
     await worker?.start();
     const leave = async (report?: ShutdownReport): Promise<void> => {
       await broker.close();
@@ -80,13 +91,19 @@ function stop(worker: Worker | undefined, force: boolean): Promise<ShutdownRepor
   return worker === undefined ? Promise.resolve(undefined) : worker.stop({ force });
 }
 
-function hireHere(broker: Broker<unknown>, options: WorkerProcessOptions, record: Recorder): Worker {
+function hireHere(
+  broker: Broker<unknown>,
+  middleware: Middleware,
+  options: WorkerProcessOptions,
+  record: Recorder,
+): Worker {
   const definition = defineTask({ ...usual, retry: custom(() => options.retryMs ?? 0) });
   const { concurrency, prefetch, sessionTtlMs, maintenanceMs, drainMs, graceMs, instance } = options;
   return createWorker({
     broker,
     handlers: [handle(definition, (input, context) => runScript(input, context, record))],
     logger: journalLogger(record),
+    middleware: [middleware],
     ...(instance !== undefined && { instance }),
     ...(concurrency !== undefined && { concurrency }),
     ...(prefetch !== undefined && { prefetch }),

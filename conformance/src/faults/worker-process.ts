@@ -1,9 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { HistoryEvent } from '../history/event.ts';
+import { faultEvents, type NotedFault } from '../history/fault-events.ts';
+import { readJournals } from '../history/journal.ts';
 import { guardProcess } from './guardian.ts';
 import { freezeTree, sendSignal, thawTree } from './process-tree.ts';
 import { type JournalEntry, readJournal } from './worker-journal.ts';
@@ -56,6 +59,8 @@ export interface WorkerProcess extends AsyncDisposable {
   produce(command: Omit<ProduceCommand, 'type'>): void;
   /** Everything it noted so far, also after a SIGKILL. */
   journal(): JournalEntry[];
+  /** What it asked of the broker, was answered and ran, and when it was frozen. Also after it was closed. */
+  history(): readonly HistoryEvent[];
   /** The end of what it printed. */
   output(): string;
   /** Kills it and removes its journal. Safe to repeat. */
@@ -69,12 +74,13 @@ export function startWorkerProcess(request: WorkerProcessRequest): WorkerProcess
   const { module, url, namespace, options = {}, preload = [], environment, flags = [] } = request;
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-worker-'));
   const journal = path.join(folder, 'journal.ndjson');
-  const child = fork(fileURLToPath(module), [JSON.stringify({ url, namespace, journal, options })], {
+  const history = path.join(folder, 'history.ndjson');
+  const child = fork(fileURLToPath(module), [JSON.stringify({ url, namespace, journal, history, options })], {
     execArgv: [...inheritedFlags(), ...flags, ...preload.map((file) => `--import=${file}`), ...typescriptFlags(module)],
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
-  return new Forked(child, folder, journal);
+  return new Forked(child, folder, { journal, history });
 }
 
 class Forked implements WorkerProcess {
@@ -83,15 +89,17 @@ class Forked implements WorkerProcess {
   readonly exited: Promise<ProcessEnd>;
   readonly #child: ChildProcess;
   readonly #folder: string;
-  readonly #journal: string;
+  readonly #files: { readonly journal: string; readonly history: string };
+  readonly #faults: NotedFault[] = [];
+  #kept: { readonly journal: JournalEntry[]; readonly history: readonly HistoryEvent[] } | undefined;
   readonly #askedCounts: ((counts: WorkerCounts) => void)[] = [];
   #output = '';
   #ended = false;
 
-  constructor(child: ChildProcess, folder: string, journal: string) {
+  constructor(child: ChildProcess, folder: string, files: { readonly journal: string; readonly history: string }) {
     this.#child = child;
     this.#folder = folder;
-    this.#journal = journal;
+    this.#files = files;
     this.pid = child.pid ?? -1;
     const guardian = guardProcess(this.pid);
     for (const stream of [child.stdout, child.stderr]) {
@@ -126,11 +134,13 @@ class Forked implements WorkerProcess {
   }
 
   async freeze(): Promise<void> {
+    this.#noteFault('freeze', 'start');
     if (!this.#ended) await freezeTree(this.pid);
   }
 
   async thaw(): Promise<void> {
     if (!this.#ended) await thawTree(this.pid);
+    this.#noteFault('freeze', 'heal');
   }
 
   stop(force = false): Promise<ProcessEnd> {
@@ -163,7 +173,18 @@ class Forked implements WorkerProcess {
   }
 
   journal(): JournalEntry[] {
-    return readJournal(this.#journal);
+    return this.#kept?.journal ?? readJournal(this.#files.journal);
+  }
+
+  history(): readonly HistoryEvent[] {
+    if (this.#kept !== undefined) return this.#kept.history;
+    const { history } = this.#files;
+    const events = existsSync(history) ? readJournals([history]).events : [];
+    return [...events, ...faultEvents(this.#faults)];
+  }
+
+  #noteFault(fault: string, phase: NotedFault['phase']): void {
+    this.#faults.push({ at: process.hrtime.bigint(), fault, phase, pid: this.pid });
   }
 
   output(): string {
@@ -173,6 +194,7 @@ class Forked implements WorkerProcess {
   async close(): Promise<void> {
     this.kill();
     await this.exited;
+    this.#kept ??= { journal: this.journal(), history: this.history() };
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

@@ -22,6 +22,8 @@ export interface WorkerArgument {
   readonly url: string;
   readonly namespace: string;
   readonly journal: string;
+  /** Where it records what it asks of the broker, and what its handlers do. */
+  readonly history: string;
   readonly options: WorkerProcessOptions;
 }
 

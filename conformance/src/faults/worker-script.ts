@@ -28,6 +28,8 @@ export type Step =
   | readonly ['exhaust-heap']
   /** Throws outside of any handler, from a timer. */
   | readonly ['throw-in-timer', message: string]
+  /** Leaves a rejection that nobody handles. */
+  | readonly ['reject-unhandled', message: string]
   /** The steps, on this attempt only. */
   | readonly ['on-attempt', attempt: number, steps: Script]
   /** Ends the handler with this result. */
@@ -112,6 +114,9 @@ async function runStep(step: Step, context: TaskContext): Promise<Returned | und
       setTimeout(() => {
         throw new Error(step[1]);
       }, 0);
+      break;
+    case 'reject-unhandled':
+      void Promise.reject(new Error(step[1]));
       break;
     case 'on-attempt':
       if (context.attempt === step[1]) return runSteps(step[2], context);

@@ -3,7 +3,16 @@ import type { Capabilities } from '@millrace/core';
 /** What the broker claims, as far as it bears on what a history may show. */
 export type CheckedCapabilities = Pick<
   Capabilities,
-  'timePrecisionMs' | 'delay' | 'priority' | 'order' | 'batch' | 'idempotentIds' | 'groups' | 'queues' | 'session'
+  | 'timePrecisionMs'
+  | 'delay'
+  | 'priority'
+  | 'order'
+  | 'batch'
+  | 'idempotentIds'
+  | 'groups'
+  | 'queues'
+  | 'session'
+  | 'settle'
 >;
 
 /** What a history is checked against beside the rules themselves. Bounds that are absent are not checked. */

@@ -53,6 +53,26 @@ describe('checkHistory', () => {
     expect(phantom.guarantee.strongest).toBe('none');
   });
 
+  it('knows that a lost session may have been charged for a task that was pushed to it', () => {
+    const history = (lost: boolean) =>
+      around((script) => {
+        script.session('w3', 4);
+        script.enqueue('x', { at: 1_000, pid: 3 });
+        if (lost) script.mark('lost', { args: { session: 'w3' } }, { at: 1_020, role: 'w3', pid: 4 });
+        script.claim('x', 2, 2, { at: 1_030 }).settle('complete', 'x', 2, { at: 1_040 });
+        script.mark('alive', {}, { at: 19_998, role: 'w3', pid: 4 });
+      }).events;
+    const statusOf = (lost: boolean, confirmedBy: 'commit' | 'barrier') => {
+      const capabilities = { ...strictCapabilities, settle: { confirmedBy, retryAtomic: true } };
+      return checkHistory(history(lost), { capabilities }).verdicts.find(({ id }) => id === 'H08')?.status;
+    };
+    expect([statusOf(true, 'commit'), statusOf(false, 'barrier'), statusOf(true, 'barrier')]).toEqual([
+      'fail',
+      'fail',
+      'pass',
+    ]);
+  });
+
   it('draws a witness as text', () => {
     const report = checkHistory(staleComplete().events, options);
     const witness = report.verdicts.find((verdict) => verdict.id === 'H06')?.witness;

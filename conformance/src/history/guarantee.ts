@@ -22,6 +22,9 @@ const levels: readonly Level[] = [
   { guarantee: 'effectively-once per transaction', needs: ['H22', 'H29'] },
 ];
 
+/** From the weakest to the strongest. */
+export const guarantees: readonly Guarantee[] = ['none', ...levels.map((level) => level.guarantee)];
+
 /** A level the history refutes, and by which invariants. */
 export interface RefutedGuarantee {
   readonly guarantee: Guarantee;

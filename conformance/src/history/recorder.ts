@@ -89,6 +89,7 @@ export class Recorder {
   }
 }
 
-function monotonicMicroseconds(): number {
+/** One axis of time for all processes of a machine. */
+export function monotonicMicroseconds(): number {
   return Number(process.hrtime.bigint() / 1_000n);
 }

@@ -2,6 +2,7 @@ import { claimMutants } from './claim.ts';
 import { controlMutants } from './control.ts';
 import { enqueueMutants } from './enqueue.ts';
 import { fenceMutants } from './fence.ts';
+import { keepingMutants } from './keeping.ts';
 import { lifecycleMutants } from './lifecycle.ts';
 import { brokenBroker, type Mutant } from './mutant.ts';
 import { payloadMutants } from './payload.ts';
@@ -14,6 +15,7 @@ export const mutants: readonly Mutant[] = [
   ...payloadMutants,
   ...lifecycleMutants,
   ...controlMutants,
+  ...keepingMutants,
 ];
 
 /** Wrapped like a mutant, without a defect: the control. It has to pass everything. */

@@ -100,6 +100,10 @@ export function capabilityMatrix(reports: readonly ConformanceReport[]): string 
       ),
     ),
     tableRow(
+      'Recorded histories leave standing',
+      reports.map((report) => report.guarantee?.strongest ?? '–'),
+    ),
+    tableRow(
       '**Scenarios passed**',
       reports.map((report) => `**${passed(total(Object.values(report.groups)))}**`),
     ),
@@ -114,7 +118,7 @@ function tableRow(title: string, cells: readonly string[]): string {
 /** Passed of those the broker was asked to pass: what it does not claim is not held against it. */
 function passed(counts: Tally | undefined): string {
   if (counts === undefined) return '–';
-  const asked = counts.pass + counts.fail + counts.error;
+  const asked = counts.pass + counts.fail + counts.waived + counts.error;
   return asked === 0 ? '–' : `${counts.pass}/${asked}`;
 }
 
@@ -125,6 +129,7 @@ function total(tallies: readonly Tally[]): Tally {
     fail: sum('fail'),
     unsupported: sum('unsupported'),
     notRun: sum('notRun'),
+    waived: sum('waived'),
     error: sum('error'),
   };
 }

@@ -1,8 +1,11 @@
 import type { Capabilities } from '@millrace/core';
 import type { Circumstances } from '../context/scenario-context.ts';
 import type { TimeKind } from '../context/tempo.ts';
+import type { Guarantee } from '../history/guarantee.ts';
 import type { ScenarioResult, Status } from '../run-scenario.ts';
 import { groupOf, type Tier } from '../scenario.ts';
+import { rules } from '../spec/rules.ts';
+import { guaranteeOf, measuredOf } from './evidence.ts';
 
 /** Version of SPEC.md that the scenarios verify. */
 export const specVersion = '0.1';
@@ -13,6 +16,7 @@ export interface Tally {
   readonly fail: number;
   readonly unsupported: number;
   readonly notRun: number;
+  readonly waived: number;
   readonly error: number;
 }
 
@@ -37,11 +41,41 @@ export interface ConformanceReport {
   readonly backend?: { readonly name: string; readonly version: string };
   readonly environment?: { readonly node: string; readonly platform: string };
   readonly capabilities: Capabilities;
-  /** By tier. `success`: nothing failed and nothing that was claimed was left out. */
+  /** By tier. `success`: nothing failed or was waived, and nothing that was claimed was left out, and something passed. */
   readonly profiles: Readonly<Record<Tier, Tally & { readonly result: 'success' | 'partial' | 'failure' }>>;
   /** By group of scenarios, in their order. */
   readonly groups: Readonly<Record<string, Tally>>;
   readonly scenarios: readonly ReportedScenario[];
+  /** Rules of the contract that no scenario checks yet. */
+  readonly unverified: readonly string[];
+  /** What the recorded histories leave standing. Absent when none was recorded. */
+  readonly guarantee?: ReportedGuarantee;
+  /** Milliseconds, for comparing; no verdict rests on them. */
+  readonly measured?: Readonly<Record<string, Measured>>;
+  /** How to get this report. */
+  readonly reproduce?: string;
+}
+
+/** The strongest guarantee that no recorded history refuted. */
+export interface ReportedGuarantee {
+  readonly strongest: Guarantee;
+  /** Stronger ones, the invariants that refute them, and one history that shows it. */
+  readonly refuted: readonly {
+    readonly guarantee: Guarantee;
+    readonly by: readonly string[];
+    readonly witness?: string;
+  }[];
+  /** Histories judged, and their lines. */
+  readonly histories?: number;
+  readonly events?: number;
+}
+
+/** What a measure came to. */
+export interface Measured {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 const tiers: readonly Tier[] = ['core', 'extended', 'fault'];
@@ -50,6 +84,7 @@ export function makeReport(
   circumstances: Circumstances,
   results: readonly ScenarioResult[],
   backend: { readonly name: string; readonly version: string } | undefined,
+  reproduce?: string,
 ): ConformanceReport {
   const groups = [...new Set(results.map(groupOf))];
   return {
@@ -66,7 +101,15 @@ export function makeReport(
       groups.map((group) => [group, tally(results.filter((result) => groupOf(result) === group))]),
     ),
     scenarios: results.map(reported),
+    unverified: unverifiedRules(),
+    ...guaranteeOf(results),
+    measured: measuredOf(circumstances, results),
+    ...(reproduce !== undefined && { reproduce }),
   };
+}
+
+function unverifiedRules(): string[] {
+  return rules.filter((rule) => rule.scenarios.length === 0).map(({ id }) => id);
 }
 
 /**
@@ -74,14 +117,22 @@ export function makeReport(
  * This is what is committed, so that a diff means something.
  */
 export function committedReport(report: ConformanceReport): ConformanceReport {
-  const { backend: _backend, environment: _environment, ...rest } = report;
+  const {
+    backend: _,
+    environment: _environment,
+    measured: _measured,
+    reproduce: _reproduce,
+    guarantee,
+    ...rest
+  } = report;
   return {
     ...rest,
+    ...(guarantee && { guarantee: { strongest: guarantee.strongest, refuted: guarantee.refuted } }),
     suite: { spec: report.suite.spec },
     scenarios: report.scenarios.map(({ ms: _ms, assertions: _assertions, reason, ...scenario }) => ({
       ...scenario,
       // Why something failed holds ids and times.
-      ...(reason !== undefined && scenario.status !== 'fail' && scenario.status !== 'error' && { reason }),
+      ...(reason !== undefined && !['fail', 'error', 'waived'].includes(scenario.status) && { reason }),
     })),
   };
 }
@@ -93,6 +144,7 @@ function tally(results: readonly ScenarioResult[]): Tally {
     fail: count('fail'),
     unsupported: count('unsupported'),
     notRun: count('not-run'),
+    waived: count('waived'),
     error: count('error'),
   };
 }
@@ -100,7 +152,10 @@ function tally(results: readonly ScenarioResult[]): Tally {
 function profileOf(results: readonly ScenarioResult[]): Tally & { result: 'success' | 'partial' | 'failure' } {
   const counts = tally(results);
   const broken = results.some(({ status, provisional }) => (status === 'fail' || status === 'error') && !provisional);
-  return { ...counts, result: broken ? 'failure' : counts.notRun > 0 ? 'partial' : 'success' };
+  return {
+    ...counts,
+    result: broken ? 'failure' : counts.notRun + counts.waived > 0 || counts.pass === 0 ? 'partial' : 'success',
+  };
 }
 
 function reported(result: ScenarioResult): ReportedScenario {

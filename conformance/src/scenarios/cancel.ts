@@ -40,7 +40,7 @@ export const cancel: readonly Scenario[] = [
     tier: 'extended',
     needs: [cancelRunning],
     async run(t) {
-      const holder = await t.holder({ own: true, ttlMs: Math.max(t.shortTtlMs, 1_000) });
+      const holder = await t.holder({ own: true, ttlMs: t.heardTtlMs });
       const [task] = [await t.enqueue(), await t.enqueue()];
       const deliveries = await holder.claimMany(2);
       const mine = t.defined(

@@ -1,4 +1,5 @@
 import type { Scenario } from '../scenario.ts';
+import { checkPush } from './wake-up.ts';
 
 /** CON: many at once, and wake-ups, at the broker. What workers make of it is in worker-concurrency.ts. */
 export const concurrency: readonly Scenario[] = [
@@ -87,13 +88,16 @@ export const concurrency: readonly Scenario[] = [
     title: 'an enqueue wakes a claim that waits, on the same and on another client',
     tier: 'core',
     async run(t) {
+      const waited: number[] = [];
       for (const own of [false, true]) {
         const holder = await t.holder({ own });
         for (let round = 0; round < 5; round++) {
           const waiting = holder.claim({ waitMs: Math.round(2 * t.budgetMs) });
           await t.moment();
+          const started = t.now();
           const task = await t.enqueue();
           const deliveries = await t.soon(waiting, 'the waking of a claim');
+          waited.push(t.now() - started);
           t.equal(
             deliveries.map((each) => each.lease.taskId),
             [task.id],
@@ -102,6 +106,7 @@ export const concurrency: readonly Scenario[] = [
           await holder.complete(t.defined(deliveries[0], 'a delivery'));
         }
       }
+      checkPush(t, waited);
     },
   },
   {
@@ -114,15 +119,19 @@ export const concurrency: readonly Scenario[] = [
       const holder = await t.holder({ own: true });
       const waitMs = 600_000;
       const rounds = t.tempo.kind === 'virtual' ? 1_000 : 150;
+      const waited: number[] = [];
       for (let round = 0; round < rounds; round++) {
+        const started = t.now();
         const waiting = t.underway(holder.session.claim({ queues: ['line'], names: ['work'], limit: 1, waitMs }));
         // The enqueue starts a varying number of turns after the claim, so that it hits every point of its way.
         for (let turn = 0; turn < round % 12; turn++) await Promise.resolve();
         if (round % 5 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
         const [, deliveries] = await Promise.all([t.enqueue(), t.soon(waiting, 'the waking of a claim')]);
+        waited.push(t.now() - started);
         t.equal(deliveries.length, 1, 'deliveries');
         await holder.complete(t.defined(deliveries[0], 'a delivery'));
       }
+      checkPush(t, waited);
     },
   },
   {
@@ -134,7 +143,16 @@ export const concurrency: readonly Scenario[] = [
       const holders = await Promise.all(
         Array.from({ length: 6 }, (_unused, index) => t.holder({ own: index % 3 === 0 })),
       );
-      const waiting = holders.map((holder) => holder.claim({ waitMs: Math.round(3 * t.budgetMs) }));
+      const started = t.now();
+      const waited: number[] = [];
+      const waiting = holders.map((holder) =>
+        t.underway(
+          holder.claim({ waitMs: Math.round(3 * t.budgetMs) }).then((deliveries) => {
+            waited.push(t.now() - started);
+            return deliveries;
+          }),
+        ),
+      );
       await t.moment();
       const tasks = [];
       for (let index = 0; index < holders.length; index++) tasks.push(await t.enqueue());
@@ -145,6 +163,7 @@ export const concurrency: readonly Scenario[] = [
         deliveries.every((each) => each.length === 1),
         'each claim got one',
       );
+      checkPush(t, waited);
     },
   },
 ];

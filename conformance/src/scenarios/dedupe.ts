@@ -208,6 +208,19 @@ export const dedupe: readonly Scenario[] = [
       t.equal([delivery.lease.taskId, delivery.input], [first.id, '"three"'], 'what is delivered');
       t.equal(await t.tryEnqueue(t.task({ ...replacing, input: '"four"' })), duplicateOf(first), 'while it runs');
       t.equal((await t.record(first.id)).input, '"three"', 'the input of the running task');
+      t.equal(await holder.retry(delivery, 3_600_000), 'applied', 'the retry');
+      t.equal(
+        await t.tryEnqueue(t.task({ ...replacing, input: '"five"' })),
+        { status: 'replaced', existingId: first.id },
+        'while it backs off',
+      );
+      await t.inState(first.id, 'retrying', 'the state, which a replacement keeps');
+      const again = await holder.claimOne();
+      t.equal(
+        [again.lease.taskId, again.lease.attempt, again.input],
+        [first.id, 2, '"five"'],
+        'what is delivered then',
+      );
     },
   },
   {

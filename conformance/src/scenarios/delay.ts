@@ -1,6 +1,8 @@
 import type { Delivery } from '@millrace/core';
+import type { ScenarioContext } from '../context/scenario-context.ts';
 import { taskStore } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
+import { checkPush } from './wake-up.ts';
 
 const yearMs = 31_536_000_000;
 const hourMs = 3_600_000;
@@ -161,17 +163,24 @@ export const delay: readonly Scenario[] = [
     async run(t) {
       const delayMs = Math.max(Math.round(6 * t.unitMs), t.capabilities.delay.granularityMs);
       const holder = await t.holder();
-      const waiting = holder.claim({ waitMs: Math.round(delayMs + t.budgetMs) });
-      await t.moment();
-      const task = await t.enqueue({ delayMs });
-      const started = t.now();
-      const deliveries = await t.soon(waiting, 'the waking of a claim', delayMs + 2 * t.budgetMs);
-      t.equal(
-        deliveries.map((each) => each.lease.taskId),
-        [task.id],
-        'what it gets',
-      );
-      t.between(t.now() - started, delayMs - t.unitMs, delayMs + t.budgetMs, 'the time until it was woken');
+      const late: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        const waiting = holder.claim({ waitMs: Math.round(delayMs + t.budgetMs) });
+        await t.moment();
+        const started = t.now();
+        const task = await t.enqueue({ delayMs });
+        const deliveries = await t.soon(waiting, 'the waking of a claim', delayMs + 2 * t.budgetMs);
+        t.equal(
+          deliveries.map((each) => each.lease.taskId),
+          [task.id],
+          'what it gets',
+        );
+        const tookMs = t.now() - started;
+        t.between(tookMs, delayMs - t.unitMs, delayMs + t.budgetMs, 'the time until it was woken');
+        late.push(tookMs - delayMs);
+        await holder.complete(t.defined(deliveries[0], 'a delivery'));
+      }
+      checkPush(t, late);
     },
   },
   {
@@ -179,16 +188,17 @@ export const delay: readonly Scenario[] = [
     rule: 'R-DLY-9',
     title: 'reschedule to later, to earlier, to an instant and to now takes effect, and wakes a claim that waits',
     tier: 'extended',
-    needs: [taskStore('get', 'reschedule')],
+    needs: [taskStore('reschedule')],
     async run(t) {
       const holder = await t.holder();
       const task = await t.enqueue();
       t.equal(await t.tasks.reschedule([task.id], { delayMs: hourMs }), ['applied'], 'to later');
       await holder.claimsNothing();
-      t.equal((await t.record(task.id)).state, 'scheduled', 'the state');
-      const { runAt } = await t.record(task.id);
-      t.equal(await t.tasks.reschedule([task.id], { at: runAt + hourMs }), ['applied'], 'to an instant');
-      t.equal((await t.record(task.id)).runAt, runAt + hourMs, 'the due time');
+      const at = t.tempo.clock.now() + 2 * hourMs;
+      await t.inState(task.id, 'scheduled', 'the state');
+      t.equal(await t.tasks.reschedule([task.id], { at }), ['applied'], 'to an instant');
+      if (t.capabilities.tasks.get) t.equal((await t.record(task.id)).runAt, at, 'the due time');
+      await holder.claimsNothing();
       const waiting = holder.claim({ waitMs: Math.round(t.budgetMs) });
       await t.moment();
       t.equal(await t.tasks.reschedule([task.id], { delayMs: 0 }), ['applied'], 'to now');
@@ -202,16 +212,31 @@ export const delay: readonly Scenario[] = [
     rule: 'R-DLY-11',
     title: 'the granularity claimed is the granularity there is',
     tier: 'core',
-    needs: [taskStore('get')],
     async run(t) {
       const { granularityMs } = t.capabilities.delay;
-      const tasks = await t.enqueueMany(20, (index) => ({ delayMs: hourMs + index * granularityMs }));
-      const records = await t.tasks.get(tasks.map((task) => task.id));
-      for (const [index, record] of records.entries()) {
+      const { get } = t.capabilities.tasks;
+      // Where tasks cannot be looked up, they have to be waited for.
+      const [count, base] = get ? [20, hourMs] : [5, 0];
+      const asked = (index: number): number => base + index * granularityMs;
+      const tasks = await t.enqueueMany(count, (index) => ({ delayMs: asked(index) }));
+      const ids = tasks.map((task) => task.id);
+      const found = get ? await t.tasks.get(ids) : await deliveredIn(t, ids, asked(count));
+      for (const [index, record] of found.entries()) {
         const span = (record?.runAt ?? 0) - (record?.createdAt ?? 0);
-        const asked = hourMs + index * granularityMs;
-        t.between(span, asked, asked + granularityMs - 1, `the delay kept for one of ${asked} ms`);
+        t.between(span, asked(index), asked(index) + granularityMs - 1, `the delay kept for one of ${asked(index)} ms`);
       }
     },
   },
 ];
+
+/** The deliveries of these tasks, in this order. */
+async function deliveredIn(t: ScenarioContext, ids: readonly string[], ms: number): Promise<(Delivery | undefined)[]> {
+  const holder = await t.holder();
+  const came: Delivery[] = [];
+  const all = async (): Promise<boolean> => {
+    came.push(...(await holder.claim({ limit: Math.min(ids.length, t.capabilities.batch.maxClaim) })));
+    return came.length >= ids.length;
+  };
+  await t.eventually(all, `the delivery of ${ids.length} delayed tasks`, ms + t.budgetMs);
+  return ids.map((id) => came.find(({ lease }) => lease.taskId === id));
+}

@@ -1,9 +1,13 @@
+import { faultScenarios } from '../faults/fault-scenarios.ts';
+import { impairScenarios } from '../faults/scenarios-impair.ts';
+import { serverScenarios } from '../faults/scenarios-server.ts';
 import { groupOf, type Scenario } from '../scenario.ts';
 import { badInput } from './bad-input.ts';
 import { cancel } from './cancel.ts';
 import { concurrency } from './concurrency.ts';
 import { dedupe } from './dedupe.ts';
 import { delay } from './delay.ts';
+import { durableScenarios } from './durable.ts';
 import { lease } from './lease.ts';
 import { leaseSession } from './lease-session.ts';
 import { model } from './model.ts';
@@ -14,10 +18,13 @@ import { pause } from './pause.ts';
 import { payload } from './payload.ts';
 import { priority } from './priority.ts';
 import { processScenarios } from './process.ts';
+import { recordedScenarios } from './recorded.ts';
 import { stateMachine } from './state-machine.ts';
 import { stateMachineEnds } from './state-machine-ends.ts';
 import { stateMachineTable } from './state-machine-table.ts';
 import { transactionScenarios } from './transactions.ts';
+import { upgradeScenarios } from './upgrade.ts';
+import { wholeScenarios } from './whole.ts';
 import { workerConcurrency } from './worker-concurrency.ts';
 import { workerFailure } from './worker-failure.ts';
 import { workerLease } from './worker-lease.ts';
@@ -48,11 +55,12 @@ const groups = [
 
 /** Every scenario, in the order of their ids. */
 export const scenarios: readonly Scenario[] = inOrder(
-  [model, modelLifecycle, transactionScenarios],
+  [model, modelLifecycle, durableScenarios, transactionScenarios],
   [stateMachine, stateMachineTable, stateMachineEnds],
   [ordering, delay, lease, leaseSession, dedupe, cancel, pause, priority, concurrency, payload, badInput, observe],
   [workerRetry, workerFailure, workerLease, workerShutdown, workerConcurrency, workerPayload, workerObserve],
-  [processScenarios],
+  [recordedScenarios, upgradeScenarios, wholeScenarios],
+  [processScenarios, faultScenarios, serverScenarios(), impairScenarios],
 );
 
 function inOrder(...parts: readonly (readonly (readonly Scenario[])[])[]): Scenario[] {

@@ -1,6 +1,7 @@
-import type { Delivery, SettleOutcome } from '@millrace/core';
+import type { Capabilities, Delivery, SettleOutcome } from '@millrace/core';
 import { buildFailure } from '../context/builders.ts';
 import type { Holder } from '../context/holder.ts';
+import type { ScenarioContext } from '../context/scenario-context.ts';
 import { freezing } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -55,7 +56,7 @@ export const lease: readonly Scenario[] = [
     needs: [freezing],
     async run(t) {
       const old = await t.mortal();
-      const kinds = Object.entries(settlesOfEveryKind);
+      const kinds = everyKind(t);
       await t.enqueueMany(kinds.length);
       const held = await old.claimMany(kinds.length);
       await old.fallSilent();
@@ -115,7 +116,7 @@ export const lease: readonly Scenario[] = [
     tier: 'core',
     async run(t) {
       const holder = await t.holder();
-      for (const [kind, attempt] of Object.entries(settlesOfEveryKind)) {
+      for (const [kind, attempt] of everyKind(t)) {
         await t.cell(kind, async () => {
           const queues = [`again ${kind}`];
           const task = await t.enqueue({ queue: queues[0] ?? '' });
@@ -170,7 +171,9 @@ export const lease: readonly Scenario[] = [
   },
 ];
 
-const settlesOfEveryKind: Record<string, (holder: Holder, delivery: Delivery) => Promise<SettleOutcome>> = {
+type Attempt = (holder: Holder, delivery: Delivery) => Promise<SettleOutcome>;
+
+const settlesOfEveryKind: Record<string, Attempt> = {
   complete: (holder, delivery) => holder.complete(delivery, '"old"'),
   retry: (holder, delivery) => holder.retry(delivery, 0, buildFailure('old')),
   fail: (holder, delivery) => holder.fail(delivery, buildFailure('old')),
@@ -178,8 +181,19 @@ const settlesOfEveryKind: Record<string, (holder: Holder, delivery: Delivery) =>
   snooze: (holder, delivery) => holder.snooze(delivery, 0),
   pause: (holder, { lease }) => holder.settle({ type: 'pause', lease }),
   cancel: (holder, { lease }) => holder.settle({ type: 'cancel', lease }),
+  report: (holder, delivery) => holder.report(delivery, {}),
+};
+
+const reportsOfEveryKind: Record<keyof Capabilities['reports'], Attempt> = {
   progress: (holder, delivery) => holder.report(delivery, { progress: '"old"' }),
   checkpoint: (holder, delivery) => holder.report(delivery, { checkpoint: '"old"' }),
   log: (holder, delivery) => holder.report(delivery, { log: [{ level: 'info', message: 'old', at: 1 }] }),
   begun: (holder, delivery) => holder.report(delivery, { begun: true }),
 };
+
+/** What a holder may do with a lease; reports only of what the broker keeps. */
+function everyKind(t: ScenarioContext): [string, Attempt][] {
+  const { reports } = t.capabilities;
+  const kept = Object.entries(reportsOfEveryKind).filter(([kind]) => reports[kind as keyof typeof reports]);
+  return [...Object.entries(settlesOfEveryKind), ...kept];
+}

@@ -200,7 +200,7 @@ export const pause: readonly Scenario[] = [
     tier: 'extended',
     needs: [pauseRunning, taskStore('get')],
     async run(t) {
-      const holder = await t.holder({ own: true, ttlMs: Math.max(t.shortTtlMs, 1_000) });
+      const holder = await t.holder({ own: true, ttlMs: t.heardTtlMs });
       const task = await t.enqueue({ maxAttempts: 1 });
       const delivery = await holder.claimOne();
       t.equal(await t.tasks.pause([task.id]), ['requested'], 'the outcome');

@@ -2,6 +2,7 @@ import { fixed } from '@millrace/core';
 import { hire, job, producer } from '../context/crew.ts';
 import { cancelRunning } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
+import { checkPush } from './wake-up.ts';
 
 /** CON: slots of workers, and how work spreads over them. */
 export const workerConcurrency: readonly Scenario[] = [
@@ -71,7 +72,7 @@ export const workerConcurrency: readonly Scenario[] = [
     needs: [cancelRunning],
     patience: 2,
     async run(t) {
-      const ttl = Math.max(t.shortTtlMs, 1_000);
+      const ttl = t.heardTtlMs;
       let running = 0;
       let peak = 0;
       const { definition, handler } = job(
@@ -144,11 +145,17 @@ export const workerConcurrency: readonly Scenario[] = [
       const { definition, handler } = job((input) => started.push(input));
       await hire(t, [handler], { client: await t.open() });
       const client = producer(t);
+      const waited: number[] = [];
       for (let round = 0; round < 10; round++) {
         await t.moment();
-        await client.enqueue(definition, round);
+        const enqueuedAt = t.now();
+        await t.soon(client.enqueue(definition, round), 'an enqueue');
         await t.eventually(() => started.length === round + 1, 'the start of a task on an idle worker');
+        const waitedMs = t.now() - enqueuedAt;
+        waited.push(waitedMs);
+        t.measure('enqueueToStartMs', waitedMs);
       }
+      checkPush(t, waited);
       t.equal(started, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 'inputs, in order');
     },
   },

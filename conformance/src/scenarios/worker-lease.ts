@@ -105,16 +105,12 @@ export const workerLease: readonly Scenario[] = [
         if (input === 'deaf') return 'finished';
         throw signal.reason;
       });
-      await hire(t, [handler], { sessionTtl: Math.max(t.shortTtlMs, 1_000) });
+      await hire(t, [handler], { sessionTtl: t.heardTtlMs });
       const client = producer(t);
       const [polite, deaf] = [await client.enqueue(definition, 'polite'), await client.enqueue(definition, 'deaf')];
       await t.eventually(() => running === 2, 'both runs');
       t.equal([await polite.cancel(), await deaf.cancel()], ['requested', 'requested'], 'the outcomes');
-      await t.eventually(
-        () => whys.length === 1,
-        'the abort of the signal',
-        Math.max(t.shortTtlMs, 1_000) + t.budgetMs,
-      );
+      await t.eventually(() => whys.length === 1, 'the abort of the signal', t.heardTtlMs + t.budgetMs);
       t.equal(whys, ['cancelled'], 'the reason');
       finish();
       if (!t.capabilities.tasks.get) return;
@@ -138,7 +134,7 @@ export const workerLease: readonly Scenario[] = [
         await checkpoint.set({ page: 7 });
         throw signal.reason;
       });
-      await hire(t, [handler], { sessionTtl: Math.max(t.shortTtlMs, 1_000) });
+      await hire(t, [handler], { sessionTtl: t.heardTtlMs });
       const client = producer(t);
       const { id } = await client.enqueue(definition, null);
       await t.eventually(() => seen.length === 1, 'the first run');
@@ -146,7 +142,7 @@ export const workerLease: readonly Scenario[] = [
       await t.eventually(
         async () => (await t.record(id)).state === 'paused',
         'its coming to rest',
-        Math.max(t.shortTtlMs, 1_000) + t.budgetMs,
+        t.heardTtlMs + t.budgetMs,
       );
       t.equal(await client.tasks.resume(id), 'applied', 'the resume');
       await t.eventually(async () => (await t.record(id)).state === 'succeeded', 'the end of the task');

@@ -35,7 +35,7 @@ export function whereLines({ dataFolder }: Settings, durability: Capabilities['d
   ];
   if (isInstalled('@millrace/redis')) lines.push('  MILLRACE_URL=redis://localhost:6379 npm start -- ~/photos');
   if (isInstalled('@millrace/amqp')) {
-    lines.push('RabbitMQ keeps no results by itself; with a guard it does: docs/choosing-a-broker.md');
+    lines.push('  MILLRACE_URL=amqp://localhost npm start -- ~/photos     (keeps no results: one terminal)');
   }
   return lines;
 }

@@ -3,8 +3,9 @@
  * it again: it goes on where it stopped.
  */
 import { digestFolder } from './digest-folder.ts';
+import { digestHere } from './digest-here.ts';
 import { watchInterruption } from './interruption.ts';
-import { openBroker } from './open-broker.ts';
+import { keepsResults, openBroker } from './open-broker.ts';
 import { createProgressDisplay } from './progress-display.ts';
 import { readSettings, UsageError } from './settings.ts';
 
@@ -14,7 +15,8 @@ async function main(): Promise<number> {
     const settings = await readSettings(process.argv.slice(2), process.env);
     const broker = await openBroker(settings);
     const display = createProgressDisplay(process.stdout, process.env);
-    return await digestFolder(broker, settings, display, interruption);
+    const digest = (await keepsResults(broker)) ? digestFolder : digestHere;
+    return await digest(broker, settings, display, interruption);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(error.message);

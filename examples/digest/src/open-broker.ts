@@ -10,12 +10,13 @@ export async function openBroker(settings: Settings): Promise<Broker<unknown>> {
     if (!isMillraceError(error)) throw error;
     throw new UsageError(explain(error, settings), { cause: error });
   }
+  return broker;
+}
+
+/** Whether the broker keeps what the tasks return, so that any process can make the result of it. */
+export async function keepsResults(broker: Broker<unknown>): Promise<boolean> {
   const { tasks } = await broker.open();
-  if (tasks.list && tasks.count && tasks.wait) return broker;
-  await broker.close();
-  throw new UsageError(
-    `MILLRACE_URL: the ${broker.kind} broker keeps no results, which this example lives on; see docs/choosing-a-broker.md`,
-  );
+  return tasks.list && tasks.count && tasks.wait;
 }
 
 function explain(error: MillraceError, { dataFolder }: Settings): string {

@@ -16,14 +16,13 @@ interface Place {
 }
 
 const places = new Map<string, Place>();
-let newestClock = new VirtualClock();
+const clocks = new Map<string, VirtualClock>();
 
 function placeOf({ namespace }: Target): Place {
   const known = places.get(namespace);
   if (known !== undefined) return known;
-  // The suite makes a clock and connects the first client right after; `name_1` is a neighbour in the same scenario.
-  const neighbour = places.get(namespace.replace(/_\d+$/, ''));
-  const clock = neighbour?.clock ?? newestClock;
+  // `name_1` is a neighbour in the same scenario, and lives in the same time.
+  const clock = clocks.get(namespace) ?? clocks.get(namespace.replace(/_\d+$/, '')) ?? new VirtualClock();
   const place: Place = { store: createMemoryStore({ clock }), clock, brokers: [] };
   places.set(namespace, place);
   return place;
@@ -32,9 +31,10 @@ function placeOf({ namespace }: Target): Place {
 /** The memory broker as the conformance suite sees it. */
 export const harness: BrokerHarness = {
   name: 'memory',
-  clock: () => {
-    newestClock = new VirtualClock();
-    return newestClock;
+  clock: (namespace) => {
+    const clock = new VirtualClock();
+    clocks.set(namespace, clock);
+    return clock;
   },
   connect: (target) => {
     const { store, brokers } = placeOf(target);
@@ -44,6 +44,7 @@ export const harness: BrokerHarness = {
   },
   drop: async ({ namespace }) => {
     places.delete(namespace);
+    clocks.delete(namespace);
   },
   hooks: {
     transaction: async (target, body) => {

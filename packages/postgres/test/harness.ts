@@ -6,11 +6,12 @@ import { type PostgresBroker, type PostgresTransaction, postgresBroker, type Sto
 export const serverUrl: string = process.env.MILLRACE_TEST_POSTGRES_URL ?? '';
 
 /** A schema per namespace. */
-export function brokerAt({ url, namespace, clock }: Target, options: StoreOptions = {}): PostgresBroker {
+export function brokerAt({ url, namespace, clock, callTimeoutMs }: Target, options: StoreOptions = {}): PostgresBroker {
   return postgresBroker({
     client: { connectionString: url, application_name: applicationOf(namespace) },
     schema: namespace,
     clock,
+    ...(callTimeoutMs !== undefined && { operationTimeout: callTimeoutMs }),
     ...options,
   });
 }
@@ -71,49 +72,59 @@ export async function withSavepoint<T>(transaction: PostgresTransaction, body: (
 const countConnections = 'select count(*)::integer as count from pg_stat_activity where application_name = $1';
 
 /** The broker on a server, as the conformance suite sees it. */
-export const harness: BrokerHarness = {
-  name: 'postgres',
-  url: serverUrl,
-  workerModule: new URL('worker.ts', import.meta.url),
-  connect: (target) => brokerAt(target),
-  drop: ({ namespace }) =>
-    withClient(serverUrl, async (client) => {
-      await client.query(`drop schema if exists "${namespace}" cascade`);
-    }),
-  hooks: {
-    transaction: (target, body) => inTransaction(target.url, body),
-    savepoint: (transaction, body) => withSavepoint(transaction as PostgresTransaction, body),
-    travel: ({ namespace }, ms) =>
-      withClient(serverUrl, async (client) => {
-        await client.query(travelScript(namespace, ms));
+export function harnessAt(url: string): BrokerHarness {
+  const ask = <T>(work: (client: pg.Client) => Promise<T>): Promise<T> => withClient(url, work);
+  return {
+    name: 'postgres',
+    url,
+    workerModule: new URL('worker.ts', import.meta.url),
+    connect: (target) => brokerAt(target),
+    drop: ({ namespace }) =>
+      ask(async (client) => {
+        await client.query(`drop schema if exists "${namespace}" cascade`);
       }),
-    corrupt: ({ namespace }, taskId, payload) =>
-      withClient(serverUrl, async (client) => {
-        await client.query(`update "${namespace}".task set input = $2 where id = $1`, [taskId, payload]);
+    hooks: {
+      transaction: (target, body) => inTransaction(target.url, body),
+      savepoint: (transaction, body) => withSavepoint(transaction as PostgresTransaction, body),
+      travel: ({ namespace }, ms) =>
+        ask(async (client) => {
+          await client.query(travelScript(namespace, ms));
+        }),
+      corrupt: ({ namespace }, taskId, payload) =>
+        ask(async (client) => {
+          await client.query(`update "${namespace}".task set input = $2 where id = $1`, [taskId, payload]);
+        }),
+      dump: ({ namespace }) =>
+        ask(async (client) => {
+          const { rows } = await client.query(`select * from "${namespace}".record order by id`);
+          return rows;
+        }),
+      resources: ({ namespace }) =>
+        ask(async (client) => {
+          const { rows } = await client.query(countConnections, [applicationOf(namespace)]);
+          const sessions = await client.query(`select count(*)::integer as count from "${namespace}".session`);
+          return { connections: Number(rows[0].count), sessions: Number(sessions.rows[0].count) };
+        }),
+      ageAdapter: ({ namespace }) =>
+        ask(async (client) => {
+          await client.query(`insert into "${namespace}".schema_version (version, name) values (9999, 'of tomorrow')`);
+        }),
+      killConnections: ({ namespace }) =>
+        ask(async (client) => {
+          const { rows } = await client.query(
+            'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1',
+            [applicationOf(namespace)],
+          );
+          return rows.length;
+        }),
+    },
+    backend: () =>
+      ask(async (client) => {
+        const { rows } = await client.query('show server_version');
+        return { name: 'PostgreSQL', version: String(rows[0].server_version) };
       }),
-    dump: ({ namespace }) =>
-      withClient(serverUrl, async (client) => {
-        const { rows } = await client.query(`select * from "${namespace}".record order by id`);
-        return rows;
-      }),
-    resources: ({ namespace }) =>
-      withClient(serverUrl, async (client) => {
-        const { rows } = await client.query(countConnections, [applicationOf(namespace)]);
-        const sessions = await client.query(`select count(*)::integer as count from "${namespace}".session`);
-        return { connections: Number(rows[0].count), sessions: Number(sessions.rows[0].count) };
-      }),
-    killConnections: ({ namespace }) =>
-      withClient(serverUrl, async (client) => {
-        const { rows } = await client.query(
-          'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1',
-          [applicationOf(namespace)],
-        );
-        return rows.length;
-      }),
-  },
-  backend: () =>
-    withClient(serverUrl, async (client) => {
-      const { rows } = await client.query('show server_version');
-      return { name: 'PostgreSQL', version: String(rows[0].server_version) };
-    }),
-};
+  };
+}
+
+/** The broker on the server of the test run. */
+export const harness: BrokerHarness = harnessAt(serverUrl);

@@ -10,6 +10,7 @@ const opened: PGlite = await database;
 /** The broker inside this process, as the conformance suite sees it. */
 export const harness: BrokerHarness = {
   name: 'pglite',
+  concurrency: 3,
   connect: ({ namespace, clock }) => pgliteBroker({ database: opened, schema: namespace, clock }),
   drop: async ({ namespace }) => {
     await opened.exec(`drop schema if exists "${namespace}" cascade`);
@@ -22,6 +23,9 @@ export const harness: BrokerHarness = {
     },
     corrupt: async ({ namespace }, taskId, payload) => {
       await opened.query(`update "${namespace}".task set input = $2 where id = $1`, [taskId, payload]);
+    },
+    ageAdapter: async ({ namespace }) => {
+      await opened.exec(`insert into "${namespace}".schema_version (version, name) values (9999, 'of tomorrow')`);
     },
     dump: async ({ namespace }) => (await opened.query(`select * from "${namespace}".record order by id`)).rows,
     resources: async ({ namespace }) => {

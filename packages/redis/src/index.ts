@@ -1,2 +1,13 @@
-// The public entry of this package; see packages/postgres/src/index.ts for the shape.
-export {};
+/**
+ * Redis and Valkey as a Millrace broker: one server, behind Sentinels, or a cluster.
+ * @module
+ */
+export type {
+  ConnectionOptions,
+  DurabilityOptions,
+  RedisBrokerOptions,
+  RetentionOptions,
+  StoreOptions,
+} from './options.ts';
+export { adapter } from './redis-adapter.ts';
+export { type RedisBroker, redisBroker } from './redis-broker.ts';

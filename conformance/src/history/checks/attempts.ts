@@ -39,9 +39,18 @@ function checkFirst(first: Operation, task: TaskHistory, context: CheckContext):
   }
 }
 
-/** Whether some claim that nobody knows the answer of may have had the task since. */
+/**
+ * Whether some claim that nobody knows the answer of may have had the task since. Where tasks are pushed, a session that
+ * was lost may have had it without any claim.
+ */
 function hasHiddenClaim(claim: Operation, since: number, context: CheckContext): boolean {
-  return context.timeline.hiddenClaims.some((hidden) => hidden.invoke < claim.return && hidden.return > since);
+  const { hiddenClaims, sessions, lastSeen } = context.timeline;
+  if (hiddenClaims.some((hidden) => hidden.invoke < claim.return && hidden.return > since)) return true;
+  if (context.options.capabilities.settle.confirmedBy !== 'barrier') return false;
+  return [...sessions.values()].some(({ pid, lostAt }) => {
+    const overAt = Math.min(lostAt, lastSeen.get(pid) ?? Number.POSITIVE_INFINITY);
+    return overAt < claim.return && overAt > since;
+  });
 }
 
 /** Attempts the next claim may have, or `undefined` when the history leaves that open. */

@@ -2,11 +2,19 @@ import type { CheckContext } from '../check-context.ts';
 import type { RecordedCall } from '../event.ts';
 import type { Operation } from '../operation.ts';
 
-const general: readonly string[] = ['UNAVAILABLE', 'INDETERMINATE', 'CLOSED', 'VALIDATION', 'UNSUPPORTED', 'ABORTED'];
+/** Credentials and schemas may change under a client: `CONFIGURATION` is not only for opening. */
+const general: readonly string[] = [
+  'UNAVAILABLE',
+  'INDETERMINATE',
+  'CLOSED',
+  'VALIDATION',
+  'UNSUPPORTED',
+  'ABORTED',
+  'CONFIGURATION',
+];
 
 /** Codes beside the general ones that the contract documents for a call. */
 const special: Readonly<Partial<Record<RecordedCall, readonly string[]>>> = {
-  open: ['CONFIGURATION'],
   enqueue: ['BACKPRESSURE'],
   claim: ['LEASE_LOST'],
 };

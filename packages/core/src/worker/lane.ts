@@ -63,7 +63,8 @@ export class Lane implements SlotTaker {
   #averageMs = Number.POSITIVE_INFINITY;
   /** Most that may stay in line after the claim just answered, should no slot be free. */
   #mostAhead = Number.POSITIVE_INFINITY;
-  #sliceEnd = 0;
+  /** Until when handlers may be started in this turn of the event loop; unknown before the first. */
+  #sliceEnd: number | undefined;
   #ageTimer: TimerHandle | undefined;
   #pumping = false;
   #resumeClaiming: (() => void) | undefined;
@@ -139,7 +140,7 @@ export class Lane implements SlotTaker {
     }
     this.#mostAhead = ahead;
     // Quick handlers would keep the event loop from sending the next claim until all of these are done.
-    if (deliveries.length > this.#concurrency && !this.#pumping) this.#startSlice();
+    if (deliveries.length > this.#concurrency && !this.#pumping) this.#pumpNextTurn();
     else this.pump();
     return deliveries.length > 0;
   }
@@ -214,8 +215,10 @@ export class Lane implements SlotTaker {
     if (this.#pumping || this.#support.stop.aborted || this.#freeSlots() <= 0) return false;
     const handler = this.#handlerOfNext();
     if (handler === undefined) return false;
-    if (performance.now() > this.#sliceEnd) {
-      this.#startSlice();
+    if (this.#sliceEnd === undefined) {
+      this.#beginSlice();
+    } else if (performance.now() > this.#sliceEnd) {
+      this.#pumpNextTurn();
       return false;
     }
     const { delivery, session } = this.#held.shift() as Held;
@@ -237,10 +240,17 @@ export class Lane implements SlotTaker {
     return undefined;
   }
 
-  #startSlice(): void {
+  /** The first start of a turn is never refused: a lane that starts rarely would lose its slot to one that starts often. */
+  #beginSlice(): void {
+    this.#sliceEnd = performance.now() + sliceMs;
+    setImmediate(() => {
+      this.#sliceEnd = undefined;
+    });
+  }
+
+  #pumpNextTurn(): void {
     this.#pumping = true;
     setImmediate(() => {
-      this.#sliceEnd = performance.now() + sliceMs;
       this.#pumping = false;
       this.pump();
     });

@@ -1,0 +1,127 @@
+import type { ClaimRequest, Delivery } from '@millrace/core';
+import type { CallOptions, RedisConnection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import { readDelivery } from './stored-task.ts';
+
+/** Who claims. */
+export interface Claimant {
+  readonly connection: RedisConnection;
+  readonly keys: Keys;
+  readonly sessionId: string;
+  readonly ttlMs: number;
+  /** Instance, zero byte, host. */
+  readonly worker: string;
+}
+
+/** What a look at queues brought. */
+export interface Claimed {
+  readonly deliveries: readonly Delivery[];
+  /** Milliseconds until something may be due without anybody saying so. */
+  readonly inMs: number | undefined;
+}
+
+/** What one queue is asked for. */
+export interface QueueClaim {
+  readonly queue: string;
+  /** Whether the session may be new there. */
+  readonly joins: boolean;
+  readonly names: readonly string[];
+  readonly limit: number;
+  readonly lowestPriority: number;
+  /** How long the caller will sleep if there is nothing; the queue then tells of work. */
+  readonly sleepMs: number;
+}
+
+const call: CallOptions = { op: 'session.claim' };
+
+/** Takes tasks of one queue, without waiting. `lost` when the session is over there. */
+export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Promise<Claimed | 'lost'> {
+  const { connection, keys, sessionId, ttlMs, worker } = claimant;
+  const { queue, joins, names, limit, lowestPriority, sleepMs } = claim;
+  const args = [
+    ...[sessionId, String(ttlMs), joins ? '1' : '0', worker, String(limit), String(lowestPriority)],
+    ...[String(sleepMs), ...names],
+  ];
+  const reply = (await connection.run('claimTasks', keys.queue(queue), args, call)) as (string | number)[];
+  if (reply[0] === 'lost') return 'lost';
+  return { deliveries: readDeliveries(reply, 1, queue, sessionId), inMs: spanOf(reply[0]) };
+}
+
+/** What a session holds in a queue beyond what it knows of. */
+export async function findStrays(
+  { connection, keys, sessionId }: Claimant,
+  queue: string,
+  known: readonly string[],
+): Promise<readonly Delivery[]> {
+  const args = [sessionId, ...known];
+  const reply = await connection.run('readHeld', keys.queue(queue), args, { op: 'session.claim', writes: false });
+  return readDeliveries(reply as string[], 0, queue, sessionId);
+}
+
+function readDeliveries(
+  reply: readonly (string | number)[],
+  from: number,
+  queue: string,
+  sessionId: string,
+): Delivery[] {
+  const deliveries: Delivery[] = [];
+  for (let at = from; at < reply.length; at += 3) {
+    const [lease, content, checkpoint] = [reply[at], reply[at + 1], reply[at + 2]] as [string, string, string];
+    deliveries.push(readDelivery(lease, content, checkpoint, queue, sessionId));
+  }
+  return deliveries;
+}
+
+/** What a queue has for a claim of several. */
+export interface QueueLook {
+  readonly queue: string;
+  /** Highest priority that is due, -1 for nothing. */
+  readonly best: number;
+  readonly inMs: number | undefined;
+}
+
+/** Looks where there is work, without taking any. */
+export async function lookInQueue(
+  { connection, keys }: Claimant,
+  queue: string,
+  names: readonly string[],
+  sleepMs: number,
+): Promise<QueueLook> {
+  const args = [String(sleepMs), ...names];
+  // It promotes what is due, which may happen any number of times.
+  const look = { op: 'session.claim', writes: false };
+  const [best, inMs] = (await connection.run('lookForWork', keys.queue(queue), args, look)) as [number, number];
+  return { queue, best, inMs: spanOf(inMs) };
+}
+
+/**
+ * How much to take from which queue: from those with the highest priority, by turns, and no further down than where
+ * another one is better.
+ */
+export function planClaims(
+  looks: readonly QueueLook[],
+  request: Pick<ClaimRequest, 'limit'>,
+  servedAt: (queue: string) => number,
+): readonly Pick<QueueClaim, 'queue' | 'limit' | 'lowestPriority'>[] {
+  const filled = looks.filter(({ best }) => best >= 0);
+  const top = Math.max(...filled.map(({ best }) => best));
+  const inTurn = filled
+    .filter(({ best }) => best === top)
+    .sort((first, second) => servedAt(first.queue) - servedAt(second.queue));
+  // With one queue at the top, it may be taken from down to the best of the others.
+  const next = Math.max(0, ...filled.filter(({ best }) => best < top).map(({ best }) => best));
+  const lowestPriority = inTurn.length === 1 ? Math.min(next, top) : top;
+  const share = Math.ceil(request.limit / inTurn.length);
+  const plans: Pick<QueueClaim, 'queue' | 'limit' | 'lowestPriority'>[] = [];
+  for (let left = request.limit; left > 0 && plans.length < inTurn.length; ) {
+    const { queue } = inTurn[plans.length] as QueueLook;
+    const limit = Math.min(share, left);
+    plans.push({ queue, limit, lowestPriority });
+    left -= limit;
+  }
+  return plans;
+}
+
+function spanOf(reply: unknown): number | undefined {
+  return typeof reply === 'number' && reply >= 0 ? reply : undefined;
+}

@@ -1,0 +1,245 @@
+import {
+  BackpressureError,
+  type BrokerEnqueueOptions,
+  type Capabilities,
+  type EnqueueOutcome,
+  type NewTask,
+  UnsupportedError,
+} from '@millrace/core';
+import { findTaskError, throwIfAborted } from '@millrace/core/adapter';
+import type { CallOptions, RedisConnection } from './connection.ts';
+import { IdLocks } from './id-locks.ts';
+import type { Keys } from './keys.ts';
+import type { Locator } from './locator.ts';
+import type { StoreSettings } from './options.ts';
+import type { QueueRegistry } from './queue-registry.ts';
+import { writeContent } from './stored-task.ts';
+
+/** What enqueueing works with. */
+export interface EnqueueContext {
+  readonly connection: RedisConnection;
+  readonly keys: Keys;
+  readonly registry: QueueRegistry;
+  readonly locator: Locator;
+  readonly settings: StoreSettings;
+  readonly capabilities: Capabilities;
+  /** Queues that have got tasks. */
+  readonly wake: (queues: Iterable<string>) => void;
+}
+
+/** Others wait while a script runs: one of this size takes about a millisecond (bench.md). */
+const mostInScript = 250;
+/** Most characters of contents in one script. */
+const mostText = 4_194_304;
+
+const call: CallOptions = { op: 'enqueue', durable: true };
+
+/** Stores tasks. Outcomes come in the order given; a task that breaks a rule does not take the others down. */
+export async function enqueueTasks(
+  context: EnqueueContext,
+  tasks: readonly NewTask[],
+  options: BrokerEnqueueOptions<never>,
+): Promise<EnqueueOutcome[]> {
+  if (options.transaction !== undefined) {
+    throw new UnsupportedError('transactions', 'Redis cannot join a transaction of yours; enqueue after it commits', {
+      op: 'enqueue',
+      adapter: 'redis',
+      option: 'transaction',
+    });
+  }
+  throwIfAborted(options.signal, 'enqueue');
+  const outcomes = new Array<EnqueueOutcome>(tasks.length);
+  const valid: number[] = [];
+  for (let index = 0; index < tasks.length; index++) {
+    const error = findTaskError(tasks[index] as NewTask, context.capabilities);
+    if (error === undefined) valid.push(index);
+    else outcomes[index] = { status: 'rejected', error };
+  }
+  for (const round of roundsOf(tasks, valid)) await storeRound(context, tasks, round, outcomes);
+  return outcomes;
+}
+
+/** An id occurs once in a round: the second one meets the first as if it had come with another call. */
+function roundsOf(tasks: readonly NewTask[], indexes: readonly number[]): number[][] {
+  if (indexes.length === 0) return [];
+  const rounds: number[][] = [[]];
+  const occurrences = new Map<string, number>();
+  for (const index of indexes) {
+    const { id } = tasks[index] as NewTask;
+    const occurrence = occurrences.get(id) ?? 0;
+    occurrences.set(id, occurrence + 1);
+    rounds[occurrence] ??= [];
+    rounds[occurrence].push(index);
+  }
+  return rounds;
+}
+
+async function storeRound(
+  context: EnqueueContext,
+  tasks: readonly NewTask[],
+  indexes: readonly number[],
+  outcomes: EnqueueOutcome[],
+): Promise<void> {
+  const { registry } = context;
+  await registry.add(new Set(indexes.map((index) => (tasks[index] as NewTask).queue)), 'enqueue');
+  // A fresh id has never been sent before, so it is in no other queue.
+  const chosen = indexes.filter((index) => (tasks[index] as NewTask).fresh !== true);
+  if (chosen.length === 0) {
+    await storeInQueues(context, tasks, indexes, outcomes);
+    return;
+  }
+  const locks = new IdLocks(context);
+  const ids = chosen.map((index) => (tasks[index] as NewTask).id);
+  await locks.acquire(ids);
+  try {
+    const elsewhere = await findElsewhere(context, tasks, chosen);
+    for (const index of elsewhere) {
+      outcomes[index] = { status: 'duplicate', existingId: (tasks[index] as NewTask).id };
+    }
+    const left = elsewhere.size === 0 ? indexes : indexes.filter((index) => !elsewhere.has(index));
+    await storeInQueues(context, tasks, left, outcomes);
+  } finally {
+    locks.release(ids);
+  }
+}
+
+/** Which of the tasks are there under another queue. */
+async function findElsewhere(
+  { connection, keys, registry }: EnqueueContext,
+  tasks: readonly NewTask[],
+  indexes: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const found = new Set<number>();
+  const queues = await registry.read('enqueue');
+  await Promise.all(
+    queues.map(async (queue) => {
+      const others = indexes.filter((index) => (tasks[index] as NewTask).queue !== queue);
+      for (let from = 0; from < others.length; from += mostInScript) {
+        const part = others.slice(from, from + mostInScript);
+        const ids = part.map((index) => (tasks[index] as NewTask).id);
+        const answers = await connection.run('findTasks', keys.queue(queue), ids, { op: 'enqueue', writes: false });
+        for (const [position, index] of part.entries()) if ((answers as number[])[position] === 1) found.add(index);
+      }
+    }),
+  );
+  return found;
+}
+
+async function storeInQueues(
+  context: EnqueueContext,
+  tasks: readonly NewTask[],
+  indexes: readonly number[],
+  outcomes: EnqueueOutcome[],
+): Promise<void> {
+  const byQueue = new Map<string, number[]>();
+  for (const index of indexes) {
+    const { queue } = tasks[index] as NewTask;
+    const mine = byQueue.get(queue);
+    if (mine === undefined) byQueue.set(queue, [index]);
+    else mine.push(index);
+  }
+  const parts: Promise<void>[] = [];
+  for (const [queue, mine] of byQueue) {
+    // A connection keeps the order of what is sent on it. The server works on a part while the next one is written.
+    for (const part of slice(tasks, mine)) parts.push(storePart(context, tasks, { queue, ...part }, outcomes));
+  }
+  await Promise.all(parts);
+  context.wake(byQueue.keys());
+}
+
+interface Part {
+  readonly queue: string;
+  readonly indexes: readonly number[];
+  readonly contents: readonly string[];
+}
+
+/** Parts of at most so many tasks and characters. */
+function* slice(tasks: readonly NewTask[], indexes: readonly number[]): Generator<Omit<Part, 'queue'>> {
+  let part = { indexes: [] as number[], contents: [] as string[] };
+  let text = 0;
+  for (const index of indexes) {
+    const content = writeContent(tasks[index] as NewTask);
+    if (part.indexes.length === mostInScript || (part.indexes.length > 0 && text + content.length > mostText)) {
+      yield part;
+      part = { indexes: [], contents: [] };
+      text = 0;
+    }
+    part.indexes.push(index);
+    part.contents.push(content);
+    text += content.length;
+  }
+  if (part.indexes.length > 0) yield part;
+}
+
+async function storePart(
+  context: EnqueueContext,
+  tasks: readonly NewTask[],
+  { queue, indexes, contents }: Part,
+  outcomes: EnqueueOutcome[],
+): Promise<void> {
+  const { connection, keys, settings, registry, locator } = context;
+  const { names, special } = describe(tasks, indexes);
+  const args = [String(settings.maxQueueLength ?? 0), names, special];
+  const ids: string[] = [];
+  for (const [position, index] of indexes.entries()) {
+    const { id } = tasks[index] as NewTask;
+    ids.push(id);
+    args.push(id, contents[position] as string);
+  }
+  const reply = (await connection.run('enqueueTasks', keys.queue(queue), args, call)) as [number, number, string[]];
+  const [all, first, each] = reply;
+  // It may have been written down long ago, and the server emptied since.
+  if (first === 1) await registry.add([queue], 'enqueue', true);
+  locator.note(ids, queue);
+  for (const [position, index] of indexes.entries()) {
+    outcomes[index] = all === 1 ? { status: 'accepted' } : readOutcome(each[position] ?? 'a', queue, settings);
+  }
+}
+
+/** Names in order, each with how many tasks in a row have it; and what is not plain about which task. */
+function describe(
+  tasks: readonly NewTask[],
+  indexes: readonly number[],
+): { readonly names: string; readonly special: string } {
+  const names: (string | number)[] = [];
+  const special: Record<number, unknown> = {};
+  let isSpecial = false;
+  let name: string | undefined;
+  for (const [position, index] of indexes.entries()) {
+    const task = tasks[index] as NewTask;
+    if (task.name === name) {
+      names[names.length - 1] = (names.at(-1) as number) + 1;
+    } else {
+      name = task.name;
+      names.push(name, 1);
+    }
+    if (isPlain(task)) continue;
+    isSpecial = true;
+    const { delayMs, runAt = false, expiresInMs = false, expiresAt = false } = task;
+    special[position + 1] = [delayMs, runAt, expiresInMs, expiresAt, task.onConflict === 'replace'];
+  }
+  return { names: JSON.stringify(names), special: isSpecial ? JSON.stringify(special) : '' };
+}
+
+function isPlain({ delayMs, runAt, expiresInMs, expiresAt, key }: NewTask): boolean {
+  return (
+    delayMs === 0 && runAt === undefined && expiresInMs === undefined && expiresAt === undefined && key === undefined
+  );
+}
+
+function readOutcome(text: string, queue: string, settings: StoreSettings): EnqueueOutcome {
+  const rest = text.slice(1);
+  switch (text[0]) {
+    case 'd':
+      return { status: 'duplicate', existingId: rest };
+    case 'r':
+      return { status: 'replaced', existingId: rest };
+    case 'f': {
+      const message = `queue '${queue}' holds ${settings.maxQueueLength} waiting tasks, its maxQueueLength; try again later`;
+      const details = { op: 'enqueue', adapter: 'redis', option: 'maxQueueLength', reason: 'queue-full' };
+      return { status: 'rejected', error: new BackpressureError(message, details) };
+    }
+    default:
+      return { status: 'accepted' };
+  }
+}

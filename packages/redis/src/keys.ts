@@ -1,0 +1,65 @@
+import { ConfigurationError } from '@millrace/core';
+
+/**
+ * Where everything is. `P` stands for the prefix of the broker, `Q` for `P:{queue}`: what belongs to a queue lies in one
+ * slot of a cluster, and no script touches two. The scripts compute the keys of a queue from `Q` (see `lua/record.lua`).
+ *
+ * | key | type | what is in it |
+ * |---|---|---|
+ * | `P:layout` | string | version of this table |
+ * | `P:queues` | set | names of all queues |
+ * | `P:id:<id>` | string | a lock while a task whose id the caller chose is looked for in all queues; expires by itself |
+ * | `Q:task` | hash | id → content of the task |
+ * | `Q:run` | hash | id → what its runs have made of it; absent until the first claim |
+ * | `Q:more` | hash | letter + id → output (`o`), progress (`g`), checkpoint (`k`), errors (`e`), log (`l`) |
+ * | `Q:meta` | hash | sequence, fence, counts by state, largest content, `stopped` when paused, until when somebody sleeps or waits |
+ * | `Q:key` | hash | unique key → id of the task that has it |
+ * | `Q:index` | sorted set | all ids in the order of their bytes, for listings |
+ * | `Q:names` | set | names of tasks that had a line |
+ * | `Q:ready:<name>` | sorted set | due tasks of one name, in the order they are claimed |
+ * | `Q:later`, `Q:backoff` | sorted set | pending and retrying tasks by due time |
+ * | `Q:paused` | set | paused tasks |
+ * | `Q:expiry` | sorted set | waiting tasks that must start in time, by that instant |
+ * | `Q:done`, `Q:dead` | sorted set | ended tasks by when they ended |
+ * | `Q:session` | sorted set | sessions that claimed from this queue, by the end of their lease |
+ * | `Q:held:<session>` | set | tasks a session runs |
+ * | `Q:stop:<session>` | set | of these, the ones that shall stop |
+ * | `Q:work`, `Q:stop`, `Q:ended` | channel | something is due; a session shall look at its stops; tasks have ended |
+ */
+export class Keys {
+  readonly prefix: string;
+  readonly layout: string;
+  /** Names of all queues. */
+  readonly queues: string;
+
+  constructor(prefix: string) {
+    this.prefix = prefix;
+    this.layout = `${prefix}:layout`;
+    this.queues = `${prefix}:queues`;
+  }
+
+  /** `Q`. The tag is the queue's name, with the braces that would end it early written otherwise. */
+  queue(queue: string): string {
+    return `${this.prefix}:{${queue.replaceAll(/[{}%]/g, encodeURIComponent)}}`;
+  }
+
+  /** The lock of an id. */
+  id(id: string): string {
+    return `${this.prefix}:id:${id}`;
+  }
+}
+
+/** Channels of a queue, given its base key. */
+export const channels: Readonly<Record<'work' | 'stop' | 'ended', (queueKey: string) => string>> = {
+  work: (queueKey) => `${queueKey}:work`,
+  stop: (queueKey) => `${queueKey}:stop`,
+  ended: (queueKey) => `${queueKey}:ended`,
+};
+
+/** @throws ConfigurationError */
+export function requirePrefix(prefix: string): string {
+  if (!/[{}]/.test(prefix)) return prefix;
+  throw new ConfigurationError('prefix must not hold braces: they would put every queue into one slot of a cluster', {
+    option: 'prefix',
+  });
+}

@@ -1,0 +1,106 @@
+-- A bounded round of maintenance in one queue: makes due tasks ready, takes tasks back from silent sessions, ends
+-- expired tasks, removes old ones. Uses record.lua, place.lua and end-run.lua.
+-- Arguments: 1 most tasks per kind of work; 2 token; 3 how long succeeded and cancelled tasks are kept and 4 failed
+--   ones, milliseconds, -1 for ever; 5 and 6 how many of each are kept, -1 for all; 7 failure of a lost run, without its
+--   closing brace; 8 failure of an expired task.
+-- Result: tasks taken back, expired, removed; whether there is more to do.
+-- Cost: O(log n) per task moved.
+local most, token = tonumber(ARGV[1]), ARGV[2]
+local more = 0
+mayFinish()
+if promote(most) >= most then
+  more = 1
+end
+
+local reclaimed = 0
+
+local function takeBack(id, content, run)
+  local most = fieldsOf(content)[5]
+  local last = most ~= '' and run.attempt >= tonumber(most)
+  if last and run.begun == '0' then
+    endRun(id, content, run, 'r', token)
+    return
+  end
+  local instance = sub(run.worker, 1, find(run.worker, '\0', 1, true) - 1)
+  local failure = ARGV[7] .. ',"worker":' .. cjson.encode(instance) .. '}'
+  if last then
+    endRun(id, content, run, 'f', token, nil, 'l', failure)
+  else
+    endRun(id, content, run, 'l', token, 0, nil, failure)
+  end
+end
+
+for _, session in ipairs(call('ZRANGEBYSCORE', SESSION, '-inf', now, 'LIMIT', 0, 20)) do
+  local held = HELD .. session
+  for _, id in ipairs(call('SRANDMEMBER', held, most - reclaimed)) do
+    local text, content = call('HGET', RUN, id), call('HGET', TASK, id)
+    if text and content and sub(text, 28, 43) == session and sub(text, 1, 1) == 'r' then
+      takeBack(id, content, readRun(text, content))
+      reclaimed = reclaimed + 1
+    else
+      call('SREM', held, id)
+    end
+  end
+  if call('SCARD', held) > 0 then
+    more = 1
+    break
+  end
+  call('ZREM', SESSION, session)
+  call('DEL', STOP .. session)
+end
+local nextSession = call('ZRANGE', SESSION, 0, 0, 'WITHSCORES')
+if nextSession[2] and tonumber(nextSession[2]) <= now then
+  more = 1
+end
+
+local expired = 0
+for _, id in ipairs(call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0, most)) do
+  local content = call('HGET', TASK, id)
+  if content then
+    local run = readRun(call('HGET', RUN, id), content)
+    leave(id, content, run)
+    run.state, run.failure = 'f', 'x'
+    finish(id, content, run)
+    appendError(id, run, ARGV[8])
+    enter(id, content, run)
+    save(id, run)
+    expired = expired + 1
+  else
+    call('ZREM', EXPIRY, id)
+  end
+end
+if expired >= most then
+  more = 1
+end
+
+local pruned = 0
+
+local function prune(line, keptMs, keptCount)
+  local old = {}
+  if keptMs >= 0 then
+    old = call('ZRANGEBYSCORE', line, '-inf', now - keptMs, 'LIMIT', 0, most - pruned)
+  end
+  local excess = keptCount >= 0 and call('ZCARD', line) - keptCount or 0
+  if excess > #old then
+    old = call('ZRANGE', line, 0, math.min(excess, most - pruned) - 1)
+  end
+  if pruned + #old >= most then
+    more = 1
+  end
+  for _, id in ipairs(old) do
+    local content = call('HGET', TASK, id)
+    if content then
+      drop(id, content, readRun(call('HGET', RUN, id), content))
+    else
+      call('ZREM', line, id)
+    end
+  end
+  pruned = pruned + #old
+end
+
+prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))
+if pruned < most then
+  prune(DEAD, tonumber(ARGV[4]), tonumber(ARGV[6]))
+end
+conclude()
+return { reclaimed, expired, pruned, more }

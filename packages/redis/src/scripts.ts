@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import * as lua from './lua/scripts.ts';
+
+/** A script as the server knows it. */
+export interface Script {
+  readonly name: ScriptName;
+  readonly text: string;
+  /** What EVALSHA takes. */
+  readonly sha: string;
+}
+
+const { record, place, endRun } = lua;
+
+/** Each script after the libraries it uses. */
+const texts: Readonly<Record<ScriptName, readonly string[]>> = {
+  beatSession: [record, lua.beatSession],
+  claimTasks: [record, place, lua.claimTasks],
+  lockIds: [lua.lockIds],
+  unlockIds: [lua.unlockIds],
+  controlTasks: [record, place, lua.controlTasks],
+  enqueueTasks: [record, place, lua.enqueueTasks],
+  findTasks: [record, lua.findTasks],
+  leaveQueue: [record, place, endRun, lua.leaveQueue],
+  lookForMaintenance: [record, lua.lookForMaintenance],
+  lookForWork: [record, place, lua.lookForWork],
+  pauseQueue: [record, place, lua.pauseQueue],
+  purgeQueue: [record, place, lua.purgeQueue],
+  queueStats: [record, lua.queueStats],
+  readHeld: [record, lua.readHeld],
+  readTasks: [record, lua.readTasks],
+  reportTasks: [record, place, lua.reportTasks],
+  scanTasks: [record, lua.scanTasks],
+  settleTasks: [record, place, endRun, lua.settleTasks],
+  tendQueue: [record, place, endRun, lua.tendQueue],
+  watchTasks: [record, lua.watchTasks],
+};
+
+/** Names of the scripts, as their files have them. */
+export type ScriptName =
+  | 'beatSession'
+  | 'claimTasks'
+  | 'controlTasks'
+  | 'enqueueTasks'
+  | 'findTasks'
+  | 'leaveQueue'
+  | 'lockIds'
+  | 'lookForMaintenance'
+  | 'lookForWork'
+  | 'pauseQueue'
+  | 'purgeQueue'
+  | 'queueStats'
+  | 'readHeld'
+  | 'readTasks'
+  | 'reportTasks'
+  | 'scanTasks'
+  | 'settleTasks'
+  | 'tendQueue'
+  | 'unlockIds'
+  | 'watchTasks';
+
+/** All scripts, or with other texts in place of some: for tests that show what a change of one would break. */
+export function makeScripts(
+  change: (name: ScriptName, text: string) => string = (_name, text) => text,
+): Readonly<Record<ScriptName, Script>> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([key, parts]) => {
+      const name = key as ScriptName;
+      const text = change(name, parts.join('\n'));
+      return [name, { name, text, sha: createHash('sha1').update(text).digest('hex') }];
+    }),
+  ) as Record<ScriptName, Script>;
+}

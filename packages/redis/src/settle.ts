@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto';
+import {
+  isMillraceError,
+  type Lease,
+  type SettleOp,
+  type SettleOutcome,
+  type TaskReport,
+  taskListLimits,
+  ValidationError,
+} from '@millrace/core';
+import { checkInteger, kindOf, reconnectDelay, sleep } from '@millrace/core/adapter';
+import type { RedisConnection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import type { StoreSettings } from './options.ts';
+import { orLost } from './or-lost.ts';
+import type { ScriptName } from './scripts.ts';
+import { lettersOfFailures } from './stored-task.ts';
+
+/** What a holder's operations work with. */
+export interface HolderContext {
+  readonly connection: RedisConnection;
+  readonly keys: Keys;
+  readonly settings: StoreSettings;
+  readonly sessionId: string;
+  /** In which queue the session holds a task; `undefined` for one it does not hold. */
+  readonly queueOf: (taskId: string) => string | undefined;
+  /** Aborts when the session is lost: then a task that is not held any more was taken back, not settled. */
+  readonly lost: AbortSignal;
+}
+
+/** A script of a holder on several of its tasks. */
+interface HolderScript<T> {
+  readonly op: string;
+  readonly script: ScriptName;
+  /** Afterwards the lease is used up. */
+  readonly endsLease: boolean;
+  readonly head: (sessionId: string) => readonly string[];
+  readonly write: (operation: T) => readonly string[];
+}
+
+/** Others wait while a script runs: one of this size takes about a millisecond. */
+const mostInScript = 250;
+
+const settleLetters: Readonly<Record<SettleOp['type'], string>> = {
+  complete: 'c',
+  retry: 't',
+  fail: 'f',
+  release: 'r',
+  snooze: 's',
+  pause: 'p',
+  cancel: 'x',
+};
+
+/** Refuses what could not be carried out, before any effect. @throws ValidationError */
+export function checkSettle(operation: SettleOp): void {
+  if (!Object.hasOwn(settleLetters, operation.type)) {
+    const known = Object.keys(settleLetters).join(', ');
+    throw new ValidationError(`a settle must be one of ${known}; got ${kindOf(operation.type)}`, { option: 'type' });
+  }
+  if ('delayMs' in operation) checkInteger(operation.delayMs, 'delayMs', 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Ends runs. Outcomes come in the order given. */
+export function settleTasks(context: HolderContext, operations: readonly SettleOp[]): Promise<SettleOutcome[]> {
+  return applyInQueues(context, operations, {
+    op: 'session.settle',
+    script: 'settleTasks',
+    endsLease: true,
+    // A repetition after a lost answer has the same token, and is answered like the first time.
+    head: (sessionId) => [sessionId, randomBytes(12).toString('base64url')],
+    write: writeSettle,
+  });
+}
+
+/** Keeps what handlers report. Outcomes come in the order given. */
+export function reportTasks(context: HolderContext, reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
+  return applyInQueues(context, reports, {
+    op: 'session.report',
+    script: 'reportTasks',
+    endsLease: false,
+    head: (sessionId) => [sessionId, String(taskListLimits.log)],
+    write: writeReport,
+  });
+}
+
+function writeSettle(operation: SettleOp): readonly string[] {
+  const { lease } = operation;
+  const delay = 'delayMs' in operation ? String(operation.delayMs) : '';
+  const code = settleLetters[operation.type] + writeLease(lease) + delay;
+  if ('failure' in operation) {
+    const letter = lettersOfFailures[operation.failure.kind] ?? 'e';
+    return [lease.taskId, code, letter + JSON.stringify(operation.failure)];
+  }
+  const output = operation.type === 'complete' ? operation.output : undefined;
+  return [lease.taskId, code, marked(output)];
+}
+
+function writeReport({ lease, progress, checkpoint, log, begun }: TaskReport): readonly string[] {
+  const code = writeLease(lease) + (begun === true ? '1' : '0');
+  const lines = log?.slice(-taskListLimits.log).map((line) => JSON.stringify(line)) ?? [];
+  return [lease.taskId, code, marked(progress), marked(checkpoint), lines.join('\n')];
+}
+
+function writeLease({ attempt, fence }: Lease): string {
+  return String(attempt).padStart(10, '0') + String(fence).padStart(13, '0');
+}
+
+/** Absent is an empty text; what is there has a character before it. */
+function marked(text: string | undefined): string {
+  return text === undefined ? '' : `1${text}`;
+}
+
+async function applyInQueues<T extends { readonly lease: Lease }>(
+  context: HolderContext,
+  operations: readonly T[],
+  kind: HolderScript<T>,
+): Promise<SettleOutcome[]> {
+  const outcomes = new Array<SettleOutcome>(operations.length).fill('stale');
+  const byQueue = new Map<string, number[]>();
+  for (let index = 0; index < operations.length; index++) {
+    const { lease } = operations[index] as T;
+    const queue = isPlausible(lease, context.sessionId) ? context.queueOf(lease.taskId) : undefined;
+    if (queue === undefined) continue;
+    const mine = byQueue.get(queue);
+    if (mine === undefined) byQueue.set(queue, [index]);
+    else mine.push(index);
+  }
+  const parts: Promise<void>[] = [];
+  for (const [queue, mine] of byQueue) {
+    // All leave at once: a connection keeps the order of what is sent on it.
+    for (let from = 0; from < mine.length; from += mostInScript) {
+      parts.push(applyPart(context, kind, queue, operations, mine.slice(from, from + mostInScript), outcomes));
+    }
+  }
+  await Promise.all(parts);
+  return outcomes;
+}
+
+/** Sends one script until its outcome is known, or until the time is over. */
+async function applyPart<T extends { readonly lease: Lease }>(
+  { connection, keys, settings, sessionId, queueOf, lost }: HolderContext,
+  kind: HolderScript<T>,
+  queue: string,
+  operations: readonly T[],
+  indexes: readonly number[],
+  outcomes: SettleOutcome[],
+): Promise<void> {
+  const { clock, operationTimeoutMs } = settings;
+  const until = clock.monotonic() + operationTimeoutMs;
+  const args = [...kind.head(sessionId)];
+  for (const index of indexes) args.push(...kind.write(operations[index] as T));
+  let answerLost = false;
+  for (let failures = 0; ; ) {
+    const left = until - clock.monotonic();
+    try {
+      const call = { op: kind.op, timeoutMs: Math.max(1, left), durable: kind.endsLease };
+      const letters = String(await orLost(connection.run(kind.script, keys.queue(queue), args, call), lost));
+      for (const [position, index] of indexes.entries()) {
+        const { taskId } = (operations[index] as T).lease;
+        // Not held any more: another settle of the same lease was answered meanwhile, and this one came second.
+        const mayBeFirst = kind.endsLease && answerLost && queueOf(taskId) !== undefined;
+        outcomes[index] = letters[position] === 'a' ? 'applied' : judgeStale(mayBeFirst, lost.aborted);
+      }
+      return;
+    } catch (error) {
+      for (const index of indexes) outcomes[index] = 'unknown';
+      // The tasks of a lost session are somebody else's by now or soon: there is nothing left to find out in time.
+      if (isMillraceError(error, 'CLOSED') || lost.aborted) return;
+      if (isMillraceError(error, 'INDETERMINATE')) answerLost = true;
+      failures += 1;
+      const pauseMs = reconnectDelay(failures);
+      if (clock.monotonic() + pauseMs >= until) return;
+      await sleep(pauseMs, lost, clock);
+    }
+  }
+}
+
+/** After a lost answer, a lease that is not good any more was used by the call of that answer, or taken back. */
+function judgeStale(answerLost: boolean, isLost: boolean): SettleOutcome {
+  if (!answerLost) return 'stale';
+  // While the session is trusted nobody else could take the task from it.
+  return isLost ? 'unknown' : 'applied';
+}
+
+/** What could not come from a claim of this session need not reach the server. */
+function isPlausible(lease: Lease, sessionId: string): boolean {
+  return (
+    lease.sessionId === sessionId &&
+    typeof lease.taskId === 'string' &&
+    Number.isSafeInteger(lease.fence) &&
+    lease.fence >= 0 &&
+    lease.fence < 1e13 &&
+    Number.isInteger(lease.attempt) &&
+    lease.attempt >= 0 &&
+    lease.attempt < 1e10
+  );
+}

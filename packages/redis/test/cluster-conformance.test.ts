@@ -1,0 +1,8 @@
+import { defineConformance, scenarios } from '@millrace/conformance';
+import { describe, it } from 'vitest';
+import { harnessAt } from './harness.ts';
+
+const url = process.env.MILLRACE_TEST_REDIS_CLUSTER_URL ?? '';
+// The suite's proxies stand before one address, and a cluster has several.
+const chosen = scenarios.filter(({ tier }) => tier !== 'fault');
+await defineConformance({ describe, it }, harnessAt('redis-cluster', url), { concurrency: 4, scenarios: chosen });

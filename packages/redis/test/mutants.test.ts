@@ -1,0 +1,196 @@
+import { type BrokerHarness, type Mutant, runMutants } from '@millrace/conformance';
+import { describe, expect, it } from 'vitest';
+import { StoreBroker } from '../src/redis-broker.ts';
+import { makeScripts, type ScriptName } from '../src/scripts.ts';
+import { harness } from './harness.ts';
+
+/** A change of one line in some scripts, and the scenario that has to notice. */
+interface ScriptMutant {
+  readonly name: string;
+  readonly defect: string;
+  readonly caughtBy: string;
+  readonly scripts: readonly ScriptName[];
+  readonly from: string;
+  readonly to: string;
+  /** With polling out of the way, only what is told counts. */
+  readonly pollInterval?: string;
+}
+
+const traps: readonly ScriptMutant[] = [
+  {
+    name: 'fence-starts-again',
+    defect: 'every claim counts its fences from one',
+    caughtBy: 'LSE-06',
+    scripts: ['claimTasks'],
+    from: "call('HINCRBY', META, 'fence', #ids) - #ids",
+    to: '0',
+  },
+  {
+    name: 'settle-by-membership',
+    defect: 'whoever holds the task may settle it, with any fence',
+    caughtBy: 'STM-05',
+    scripts: ['settleTasks'],
+    from: 'sub(text, 5, 43) == sub(code, 2, 24) .. session',
+    to: 'sub(text, 28, 43) == session',
+  },
+  {
+    name: 'report-by-membership',
+    defect: 'whoever holds the task may report, with any fence',
+    caughtBy: 'STM-05',
+    scripts: ['reportTasks'],
+    from: 'sub(text, 5, 43) == sub(code, 1, 23) .. session',
+    to: 'sub(text, 28, 43) == session',
+  },
+  {
+    name: 'early',
+    defect: 'due times are counted from a second ago',
+    caughtBy: 'DLY-01',
+    scripts: ['enqueueTasks'],
+    from: 'math.floor(tonumber(clock[2]) / 1000)',
+    to: '-1000',
+  },
+  {
+    name: 'promoted-into-nothing',
+    defect: 'what falls due leaves its place and enters no line',
+    caughtBy: 'DLY-02',
+    scripts: ['claimTasks', 'lookForWork', 'tendQueue'],
+    from: "call('ZADD', READY .. name, score(priorityOf(content), tonumber(due[number * 2])), members[number])",
+    to: '',
+  },
+  {
+    name: 'comes-back-low',
+    defect: 'a task that comes back stands in line with the lowest priority',
+    caughtBy: 'PRI-03',
+    scripts: ['settleTasks', 'tendQueue', 'leaveQueue'],
+    from: "call('ZADD', READY .. name, score(priorityOf(content), run.due), memberOf(id, content))",
+    to: "call('ZADD', READY .. name, score(0, run.due), memberOf(id, content))",
+  },
+  {
+    name: 'starts-with-its-key',
+    defect: 'a key until started stays taken when the task is claimed',
+    caughtBy: 'DUP-12',
+    scripts: ['claimTasks'],
+    from: "freeKey(id, content, { key = '1' })",
+    to: '',
+  },
+  {
+    name: 'ends-with-its-key',
+    defect: 'a task that ends keeps its key',
+    caughtBy: 'DUP-04',
+    scripts: ['settleTasks'],
+    from: "call('HDEL', KEY, key)",
+    to: '',
+  },
+  {
+    name: 'lost-is-free',
+    defect: 'a lost run is given back uncharged',
+    caughtBy: 'LSE-02',
+    scripts: ['tendQueue'],
+    from: "endRun(id, content, run, 'l', token, 0, nil, failure)",
+    to: "endRun(id, content, run, 'r', token)",
+  },
+  {
+    name: 'silent-for-ever',
+    defect: 'nobody takes tasks back from sessions that fell silent',
+    caughtBy: 'LSE-14',
+    scripts: ['tendQueue'],
+    from: "call('ZRANGEBYSCORE', SESSION, '-inf', now, 'LIMIT', 0, 20)",
+    to: '{}',
+  },
+  {
+    name: 'dead-vanish',
+    defect: 'a task that failed for good is removed',
+    caughtBy: 'RTY-11',
+    scripts: ['settleTasks'],
+    from: "if to == 'gone' then",
+    to: "if to == 'gone' or to == 'f' then",
+  },
+  {
+    name: 'twice-is-two',
+    defect: 'an id that is there is stored again',
+    caughtBy: 'DUP-01',
+    scripts: ['enqueueTasks'],
+    from: 'if found[number] then',
+    to: 'if false then',
+  },
+  {
+    name: 'starts-too-late',
+    defect: 'a claim gives tasks that should not be started any more',
+    caughtBy: 'STM-11',
+    scripts: ['claimTasks'],
+    from: 'if expires and expires <= now then',
+    to: 'if false then',
+  },
+  {
+    name: 'miscounts',
+    defect: 'a claimed task goes on counting as pending',
+    caughtBy: 'OBS-05',
+    scripts: ['claimTasks'],
+    from: "count('pending', -pending)",
+    to: '',
+  },
+  {
+    name: 'tells-nobody',
+    defect: 'an enqueue wakes nobody',
+    caughtBy: 'CON-09',
+    scripts: ['enqueueTasks'],
+    from: "call('PUBLISH', base .. ':work', '')",
+    to: '',
+    pollInterval: '1h',
+  },
+  {
+    name: 'pause-with-holes',
+    defect: 'a paused queue goes on giving tasks',
+    caughtBy: 'PAU-01',
+    scripts: ['claimTasks', 'lookForWork'],
+    from: "call('HGET', META, 'stopped')",
+    to: 'false',
+  },
+  {
+    name: 'stops-are-forgotten',
+    defect: 'a heartbeat does not say which tasks shall stop',
+    caughtBy: 'CAN-02',
+    scripts: ['beatSession'],
+    from: "call('SMEMBERS', STOP .. session)",
+    to: '{}',
+  },
+  {
+    name: 'prunes-early',
+    defect: 'retention takes seconds for milliseconds',
+    caughtBy: 'OBS-12',
+    scripts: ['tendQueue', 'lookForMaintenance'],
+    from: 'now - keptMs',
+    to: 'now - keptMs / 1000',
+  },
+];
+
+function broken({ name, defect, caughtBy, scripts, from, to, pollInterval }: ScriptMutant): Mutant {
+  const changed = makeScripts((script, text) => {
+    if (!scripts.includes(script)) return text;
+    const [before, after, ...more] = text.split(from);
+    if (before === undefined || after === undefined || more.length > 0) {
+      throw new Error(`${name}: ${script} must hold this once: ${from}`);
+    }
+    return before + to + after;
+  });
+  return {
+    name,
+    defect,
+    caughtBy,
+    breakHarness: (inner: BrokerHarness) => ({
+      ...inner,
+      connect: ({ url, namespace, clock }) =>
+        new StoreBroker(
+          { url, prefix: namespace, clock, ...(pollInterval !== undefined && { pollInterval: pollInterval as '1h' }) },
+          changed,
+        ),
+    }),
+  };
+}
+
+describe('every script with a trap in it is caught by the scenario it names', () => {
+  it.each(traps)('$name: $defect ($caughtBy)', async (trap) => {
+    const [result] = await runMutants(harness, { mutants: [broken(trap)] });
+    expect(result, result?.reason).toMatchObject({ caught: true });
+  });
+});
