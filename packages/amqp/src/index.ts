@@ -1,2 +1,14 @@
-// The public entry of this package; see packages/postgres/src/index.ts for the shape.
-export {};
+/**
+ * RabbitMQ as a Millrace broker: a task is a message.
+ * @module
+ */
+export { adapter } from './amqp-adapter.ts';
+export { type AmqpBroker, amqpBroker } from './amqp-broker.ts';
+export type { DeadLetters, DeadPage, DeadSelection, DeadTask } from './dead-letters.ts';
+export type {
+  AmqpBrokerOptions,
+  ExchangeOptions,
+  QueueOptions,
+  ReconnectOptions,
+  TlsOptions,
+} from './options.ts';

@@ -1,0 +1,148 @@
+import { ConfigurationError, isMillraceError, type MillraceError } from '@millrace/core';
+import { sleep } from '@millrace/core/adapter';
+import { delayEntry, delayKey, longestPassMs } from './cascade.ts';
+import { unavailable } from './errors.ts';
+import { encodeMessage, type TaskMessage } from './message.ts';
+import type { AmqpSettings } from './options.ts';
+import type { Outgoing, Publisher } from './publisher.ts';
+import type { Topology } from './topology.ts';
+
+/** A task and where it goes: to its queue, at once or after a delay, or to the dead. */
+export interface Parcel {
+  readonly message: TaskMessage;
+  /** The logical queue that takes it; the message may come from a producer that knows it under another name. */
+  readonly queue: string;
+  /** Milliseconds, or `dead`. */
+  readonly delayMs: number | 'dead';
+}
+
+type Problem = MillraceError | 'returned' | undefined;
+
+const isReturned = (problem: Problem): boolean => problem === 'returned';
+const isRefused = (problem: Problem): boolean =>
+  isMillraceError(problem, 'BACKPRESSURE') && problem.reason === 'queue-full';
+
+/** A quorum queue that was just made, or that chooses a new leader, refuses messages for a moment. */
+const queueBeginsMs = [50, 100, 200] as const;
+
+/** Sends tasks on their way, and makes again what they could not be routed to. */
+export class Carrier {
+  readonly #topology: Topology;
+  readonly #publisher: Publisher;
+  readonly #settings: AmqpSettings;
+
+  constructor(topology: Topology, publisher: Publisher, settings: AmqpSettings) {
+    this.#topology = topology;
+    this.#publisher = publisher;
+    this.#settings = settings;
+  }
+
+  /**
+   * Per parcel: `undefined` when the server has it, else why not. Never rejects; an error that is `UNAVAILABLE` or
+   * `BACKPRESSURE` means that nothing was sent.
+   */
+  async send(op: string, parcels: readonly Parcel[]): Promise<(MillraceError | undefined)[]> {
+    const problems = await this.#sendOnce(op, parcels);
+    await this.#again(op, parcels, problems, isReturned, (again) => this.#repair(op, again));
+    for (const pauseMs of queueBeginsMs) {
+      await this.#again(op, parcels, problems, isRefused, async () => {
+        await sleep(pauseMs, undefined, this.#settings.clock);
+        return undefined;
+      });
+    }
+    return problems.map((problem, index) =>
+      problem === 'returned' ? unroutable(op, parcels[index] as Parcel) : problem,
+    );
+  }
+
+  /** Sends those again that ended in a certain way, after something was done about it. */
+  async #again(
+    op: string,
+    parcels: readonly Parcel[],
+    problems: Problem[],
+    ended: (problem: Problem) => boolean,
+    prepare: (again: readonly Parcel[]) => Promise<MillraceError | undefined>,
+  ): Promise<void> {
+    const indexes = [...problems.keys()].filter((index) => ended(problems[index]));
+    if (indexes.length === 0) return;
+    const again = indexes.map((index) => parcels[index] as Parcel);
+    const obstacle = await prepare(again);
+    const second = obstacle === undefined ? await this.#sendOnce(op, again) : again.map(() => obstacle);
+    second.forEach((problem, position) => {
+      problems[indexes[position] as number] = problem;
+    });
+  }
+
+  /** Sends a message as it is to the dead, because nobody can read it. */
+  async bury(op: string, message: Omit<Outgoing, 'exchange' | 'key'>): Promise<MillraceError | undefined> {
+    const outgoing = { ...message, exchange: '', key: this.#topology.deadQueue };
+    try {
+      let [outcome] = await this.#publisher.publish(op, [outgoing]);
+      if (outcome === 'returned') {
+        await this.#topology.repair(op, undefined);
+        [outcome] = await this.#publisher.publish(op, [outgoing]);
+      }
+      if (outcome === 'confirmed') return undefined;
+      return isMillraceError(outcome) ? outcome : unavailable(op, 'there is no queue for dead tasks');
+    } catch (error) {
+      return asMillrace(op, error);
+    }
+  }
+
+  async #sendOnce(op: string, parcels: readonly Parcel[]): Promise<Problem[]> {
+    try {
+      for (const queue of new Set(parcels.map((parcel) => parcel.queue))) await this.#topology.ensure(op, queue);
+      const outcomes = await this.#publisher.publish(
+        op,
+        parcels.map((parcel) => this.#address(parcel)),
+      );
+      return outcomes.map((outcome) => (outcome === 'confirmed' ? undefined : outcome));
+    } catch (error) {
+      const problem = asMillrace(op, error);
+      return parcels.map(() => problem);
+    }
+  }
+
+  async #repair(op: string, parcels: readonly Parcel[]): Promise<MillraceError | undefined> {
+    try {
+      if (parcels.some(({ delayMs }) => delayMs === 'dead')) await this.#topology.repair(op, undefined);
+      for (const queue of new Set(parcels.map((parcel) => parcel.queue))) await this.#topology.repair(op, queue);
+      return undefined;
+    } catch (error) {
+      return asMillrace(op, error);
+    }
+  }
+
+  #address({ message, queue, delayMs }: Parcel): Outgoing {
+    if (delayMs === 'dead') {
+      const { content, options } = encodeMessage(message);
+      const { deadRetentionMs } = this.#settings;
+      const expiring = deadRetentionMs === null ? options : { ...options, expiration: String(deadRetentionMs) };
+      return { exchange: '', key: this.#topology.deadQueue, content, options: expiring };
+    }
+    const { waitMs: _waited, ...fresh } = message;
+    const name = this.#topology.nameOf(queue);
+    if (delayMs > 0) {
+      // A very long delay goes through the cascade more than once; what is left of it travels with the message.
+      const waitMs = delayMs - longestPassMs;
+      const encoded = encodeMessage(waitMs > 0 ? { ...fresh, waitMs } : fresh);
+      return { exchange: delayEntry(this.#topology.queueType), key: delayKey(delayMs, name), ...encoded };
+    }
+    const { exchange } = this.#settings;
+    if (exchange === undefined) return { exchange: '', key: name, ...encodeMessage(fresh) };
+    return { exchange: exchange.name, key: exchange.routingKey(queue), ...encodeMessage(fresh) };
+  }
+}
+
+function unroutable(op: string, { queue }: Parcel): ConfigurationError {
+  return new ConfigurationError(
+    `${op}: no queue takes tasks of queue '${queue}'; check the exchange's type and the binding keys`,
+    { op, adapter: 'amqp', reason: 'unroutable' },
+  );
+}
+
+function asMillrace(op: string, error: unknown): MillraceError {
+  return isMillraceError(error)
+    ? error
+    : unavailable(op, error instanceof Error ? error.message : String(error), error);
+}

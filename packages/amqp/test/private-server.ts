@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { type LocalServer, localServer } from '@millrace/conformance';
+
+/** Where RabbitMQ's own programs are; without them there is no server that may be stopped. */
+export const programs: string | undefined = process.env.MILLRACE_TEST_RABBITMQ_PROGRAMS;
+
+/** Why tests that need one do not run. */
+export const noServer = 'no RabbitMQ programs to start a server of its own';
+
+/** A server of this test file's own. */
+export interface PrivateServer {
+  readonly url: string;
+  readonly server: LocalServer;
+  close(): Promise<void>;
+}
+
+/** Starts a RabbitMQ that may be stopped and killed. `erlang`: settings such as `-rabbit consumer_timeout 4000`. */
+export async function startPrivateServer(erlang = ''): Promise<PrivateServer> {
+  const [distribution, epmd] = [await freePort(), await freePort()];
+  const server = await localServer({
+    name: 'rabbitmq',
+    start: ({ dir, port }) => {
+      const settings: Record<string, string> = {
+        LC_ALL: 'C.UTF-8',
+        RABBITMQ_CONF_ENV_FILE: '/dev/null',
+        RABBITMQ_NODENAME: `private${port}@localhost`,
+        RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
+        RABBITMQ_NODE_PORT: String(port),
+        RABBITMQ_DIST_PORT: String(distribution),
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1} ${erlang}`,
+        ERL_EPMD_PORT: String(epmd),
+        ERL_EPMD_ADDRESS: '127.0.0.1',
+        RABBITMQ_MNESIA_BASE: path.join(dir, 'data'),
+        RABBITMQ_LOG_BASE: path.join(dir, 'log'),
+        RABBITMQ_PID_FILE: path.join(dir, 'pid'),
+        RABBITMQ_ENABLED_PLUGINS_FILE: path.join(dir, 'plugins'),
+        RABBITMQ_CONFIG_FILE: path.join(dir, 'rabbitmq.conf'),
+        RABBITMQ_ADVANCED_CONFIG_FILE: path.join(dir, 'none'),
+      };
+      writeFileSync(path.join(dir, 'plugins'), '[].\n');
+      const variables = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+      return ['/usr/bin/env', ...variables, path.join(programs ?? '', 'rabbitmq-server')];
+    },
+    ready: /completed with \d+ plugins/,
+    limitMs: 120_000,
+  });
+  return {
+    url: `amqp://127.0.0.1:${server.place.port}`,
+    server,
+    async close() {
+      await server.close();
+      // The node's epmd is a daemon that outlives it.
+      await new Promise<void>((resolve) => execFile('epmd', ['-port', String(epmd), '-kill'], () => resolve()));
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
