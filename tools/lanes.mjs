@@ -43,7 +43,7 @@ export const lanes = {
   examples: {
     include: ['examples/*/test/**/*.test.ts'],
     exclude: ['examples/amqp-wire/**'],
-    servers: [],
+    servers: ['postgres', 'redis', 'rabbitmq'],
     timeoutMs: 120_000,
   },
 };

@@ -1,17 +1,9 @@
-// The capability matrix, from the committed reports of the conformance suite.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { capabilityMatrix } from '../../conformance/src/report/matrix.ts';
-import { root } from '../workspace.mjs';
-
-/** Order of the columns; others follow by name. */
-const usual = ['memory', 'pglite', 'postgres', 'redis', 'amqp', 'amqp-guard'];
+// The matrix of README: the whole one without a row for each group of scenarios.
+import { produce as produceAll } from './scenarios.mjs';
 
 export function produce() {
-  const folder = path.join(root, 'conformance/reports');
-  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.json')) : [];
-  const reports = files.map((file) => JSON.parse(readFileSync(path.join(folder, file), 'utf8')));
-  const rank = ({ subject }) => (usual.includes(subject.name) ? usual.indexOf(subject.name) : usual.length);
-  reports.sort((a, b) => rank(a) - rank(b) || a.subject.name.localeCompare(b.subject.name));
-  return reports.length === 0 ? 'No report yet: run `npm test`.' : capabilityMatrix(reports);
+  return produceAll()
+    .split('\n')
+    .filter((line) => !line.startsWith('| Scenarios: '))
+    .join('\n');
 }

@@ -9,7 +9,7 @@ const resendMs = 30_000;
 /**
  * What this process has in hand and has ended lately. A message may be there twice: an enqueue or a retry whose answer
  * was lost is sent again, and a lost acknowledgement brings back what has moved on. Where one process sees both copies,
- * the older one is dropped. RabbitMQ cannot tell across processes; a guard can.
+ * the older one is dropped. RabbitMQ cannot tell across processes; a store could.
  */
 export class Memory {
   readonly #held = new Map<string, Held[]>();

@@ -11,6 +11,10 @@ const familyPackages: Readonly<Record<string, string>> = {
   pglite: '@millrace/postgres',
   redis: '@millrace/redis',
   rediss: '@millrace/redis',
+  'redis+sentinel': '@millrace/redis',
+  'rediss+sentinel': '@millrace/redis',
+  'redis+cluster': '@millrace/redis',
+  'rediss+cluster': '@millrace/redis',
   amqp: '@millrace/amqp',
   amqps: '@millrace/amqp',
 };

@@ -23,6 +23,8 @@ export interface EnqueueContext {
   readonly locator: Locator;
   readonly settings: StoreSettings;
   readonly capabilities: Capabilities;
+  /** Whether the client may send a call again by itself, as a caller's own may: then no id is new for certain. */
+  readonly mayResend: boolean;
   /** Queues that have got tasks. */
   readonly wake: (queues: Iterable<string>) => void;
 }
@@ -33,6 +35,7 @@ const mostInScript = 250;
 const mostText = 4_194_304;
 
 const call: CallOptions = { op: 'enqueue', durable: true };
+const accepted: EnqueueOutcome = Object.freeze({ status: 'accepted' });
 
 /** Stores tasks. Outcomes come in the order given; a task that breaks a rule does not take the others down. */
 export async function enqueueTasks(
@@ -55,13 +58,19 @@ export async function enqueueTasks(
     if (error === undefined) valid.push(index);
     else outcomes[index] = { status: 'rejected', error };
   }
-  for (const round of roundsOf(tasks, valid)) await storeRound(context, tasks, round, outcomes);
+  let mayBeThere = context.mayResend;
+  for (const round of roundsOf(tasks, valid)) {
+    await storeRound({ ...context, mayResend: mayBeThere }, tasks, round, outcomes);
+    // What is left has met its own id.
+    mayBeThere = true;
+  }
   return outcomes;
 }
 
 /** An id occurs once in a round: the second one meets the first as if it had come with another call. */
 function roundsOf(tasks: readonly NewTask[], indexes: readonly number[]): number[][] {
   if (indexes.length === 0) return [];
+  if (areAscending(tasks, indexes)) return [[...indexes]];
   const rounds: number[][] = [[]];
   const occurrences = new Map<string, number>();
   for (const index of indexes) {
@@ -72,6 +81,17 @@ function roundsOf(tasks: readonly NewTask[], indexes: readonly number[]): number
     rounds[occurrence].push(index);
   }
   return rounds;
+}
+
+/** As generated ids are: then none occurs twice. */
+function areAscending(tasks: readonly NewTask[], indexes: readonly number[]): boolean {
+  let last = '';
+  for (const index of indexes) {
+    const { id } = tasks[index] as NewTask;
+    if (id <= last) return false;
+    last = id;
+  }
+  return true;
 }
 
 async function storeRound(
@@ -179,21 +199,31 @@ async function storePart(
 ): Promise<void> {
   const { connection, keys, settings, registry, locator } = context;
   const { names, special } = describe(tasks, indexes);
-  const args = [String(settings.maxQueueLength ?? 0), names, special];
-  const ids: string[] = [];
-  for (const [position, index] of indexes.entries()) {
-    const { id } = tasks[index] as NewTask;
-    ids.push(id);
-    args.push(id, contents[position] as string);
-  }
+  const ids = indexes.map((index) => (tasks[index] as NewTask).id);
+  const mayBeThere = context.mayResend || indexes.some((index) => (tasks[index] as NewTask).fresh !== true);
+  const packed = packIds(ids);
+  const args = [
+    ...[String(settings.maxQueueLength ?? 0), names, special, mayBeThere ? '1' : '0', String(ids.length), packed],
+    ...contents,
+    ...(packed === '' ? ids : []),
+  ];
   const reply = (await connection.run('enqueueTasks', keys.queue(queue), args, call)) as [number, number, string[]];
   const [all, first, each] = reply;
   // It may have been written down long ago, and the server emptied since.
   if (first === 1) await registry.add([queue], 'enqueue', true);
   locator.note(ids, queue);
-  for (const [position, index] of indexes.entries()) {
-    outcomes[index] = all === 1 ? { status: 'accepted' } : readOutcome(each[position] ?? 'a', queue, settings);
+  for (let position = 0; position < indexes.length; position++) {
+    const outcome = all === 1 ? accepted : readOutcome(each[position] ?? 'a', queue, settings);
+    outcomes[indexes[position] as number] = outcome;
   }
+}
+
+/** All in one text, if it can be cut by the number of bytes; an argument each is dear on both sides. */
+function packIds(ids: readonly string[]): string {
+  const length = ids[0]?.length;
+  if (ids.some((id) => id.length !== length)) return '';
+  const text = ids.join('');
+  return Buffer.byteLength(text) === text.length ? text : '';
 }
 
 /** Names in order, each with how many tasks in a row have it; and what is not plain about which task. */
@@ -240,6 +270,6 @@ function readOutcome(text: string, queue: string, settings: StoreSettings): Enqu
       return { status: 'rejected', error: new BackpressureError(message, details) };
     }
     default:
-      return { status: 'accepted' };
+      return accepted;
   }
 }

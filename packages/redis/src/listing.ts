@@ -104,10 +104,17 @@ async function findIds(
   const only = filter.ids === undefined ? undefined : new Set(filter.ids);
   if (only !== undefined) return findAmong({ connection, keys }, queue, filter, from, [...only]);
   const text = filterText(filter);
+  // All that was enqueued before this listing began has to be in the index; what comes later need not.
+  let unlisted = '';
   for (let start = from === 'highest' ? '+' : `(${from.below}`; ; ) {
-    const args = [start, String(mostLookedAt), String(Math.min(mostLookedAt, wanted - found.length)), text];
+    const most = Math.min(mostLookedAt, wanted - found.length);
+    const args = [start, String(mostLookedAt), String(most), text, unlisted];
+    // It completes the index, which may happen any number of times.
     const call = { op: 'tasks.list', writes: false };
-    const [last, ...ids] = (await connection.run('scanTasks', keys.queue(queue), args, call)) as [string, ...string[]];
+    const reply = await connection.run('scanTasks', keys.queue(queue), args, call);
+    const [last, ...ids] = reply as [string | number, ...string[]];
+    unlisted = typeof last === 'number' ? String(last) : '0';
+    if (typeof last === 'number') continue;
     for (const id of ids) found.push({ id, queue });
     if (last === '' || found.length >= wanted) return found;
     start = `(${last}`;

@@ -55,6 +55,7 @@ export class StoreBroker implements RedisBroker {
   readonly queues: QueueStore;
   readonly tasks: TaskStore;
   readonly #settings: StoreSettings;
+  readonly #mayResend: boolean;
   readonly #keys: Keys;
   readonly #connection: RedisConnection;
   readonly #registry: QueueRegistry;
@@ -72,6 +73,7 @@ export class StoreBroker implements RedisBroker {
     const settings = readStoreOptions(options);
     const { clock, pollMs, prefix, operationTimeoutMs } = settings;
     this.#settings = settings;
+    this.#mayResend = 'connect' in options && options.connect !== undefined;
     this.#keys = new Keys(prefix);
     this.#connection = new RedisConnection(
       {
@@ -126,6 +128,7 @@ export class StoreBroker implements RedisBroker {
       locator: this.#locator,
       settings: this.#settings,
       capabilities,
+      mayResend: this.#mayResend,
       wake: (queues: Iterable<string>): void => {
         for (const queue of queues) this.#wakeups.wake(queue);
       },

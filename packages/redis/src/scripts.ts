@@ -29,7 +29,7 @@ const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   readHeld: [record, lua.readHeld],
   readTasks: [record, lua.readTasks],
   reportTasks: [record, place, lua.reportTasks],
-  scanTasks: [record, lua.scanTasks],
+  scanTasks: [record, place, lua.scanTasks],
   settleTasks: [record, place, endRun, lua.settleTasks],
   tendQueue: [record, place, endRun, lua.tendQueue],
   watchTasks: [record, lua.watchTasks],

@@ -114,6 +114,14 @@ const traps: readonly ScriptMutant[] = [
     to: 'if false then',
   },
   {
+    name: 'lists-what-was-listed',
+    defect: 'a listing shows what was in the index already',
+    caughtBy: 'MOD-11',
+    scripts: ['scanTasks'],
+    from: "tonumber(ARGV[5]) or call('LLEN', UNLISTED)",
+    to: '0',
+  },
+  {
     name: 'starts-too-late',
     defect: 'a claim gives tasks that should not be started any more',
     caughtBy: 'STM-11',

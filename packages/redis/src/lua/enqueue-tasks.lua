@@ -1,21 +1,30 @@
 -- Stores tasks of one queue. Uses record.lua and place.lua.
 -- Arguments: 1 most tasks that may wait, 0 for no limit; 2 names in order as JSON, each with how many tasks in a row
 --   have it; 3 JSON object, by the number of the task, of what is not plain:
---   [delay, due or false, expires in or false, expires or false, whether to replace]; then pairs of id and content
---   (see record.lua, without sequence, creation and times).
+--   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 whether an id may be there;
+--   5 number of tasks; 6 ids one after the other, if all have the same number of bytes; then contents (see record.lua,
+--   without sequence, creation and times); then the ids if 6 is empty.
 -- Result: whether all were accepted; whether it is the first of the queue; and if not all, an outcome per task:
 --   a, d<existing id>, r<existing id>, or f for a queue that is full.
--- Cost: O(log n) per task. Repeating it is harmless: an id that is there is a duplicate.
-local total = (#ARGV - 3) / 2
+-- Cost: O(log n) per task. Repeating it is harmless if 4 is 1: an id that is there is a duplicate.
+local total = tonumber(ARGV[5])
 local limit = tonumber(ARGV[1])
 local names = cjson.decode(ARGV[2])
 local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
-for number = 1, total do
-  ids[number] = ARGV[number * 2 + 2]
+local packed = ARGV[6]
+if packed == '' then
+  for number = 1, total do
+    ids[number] = ARGV[6 + total + number]
+  end
+else
+  local width = #packed / total
+  for number = 1, total do
+    ids[number] = sub(packed, (number - 1) * width + 1, number * width)
+  end
 end
-local found = fetchMany(TASK, ids)
+local found = ARGV[4] == '1' and fetchMany(TASK, ids) or {}
 
 -- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
 local sequence = call('HINCRBY', META, 'sequence', total) - total
@@ -67,9 +76,9 @@ local function replace(owner, content, wish)
   return true
 end
 
-local stored, indexed, line = {}, {}, {}
+local stored, unlisted, line = {}, {}, {}
 -- Counted by hand: `#` looks for the end of a table each time.
-local storedCount, lineCount, indexedCount = 0, 0, 0
+local storedCount, lineCount = 0, 0
 local accepted, biggest = 0, 0
 local run, runLeft, name = 0, 0, nil
 -- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
@@ -108,8 +117,6 @@ local function store(number, id, content, wish)
   local whole, due = complete(content, wish, sequence12, now13)
   -- At once: a later task of this call may replace it.
   call('HSET', TASK, id, whole)
-  indexed[indexedCount + 1], indexed[indexedCount + 2] = '0', id
-  indexedCount = indexedCount + 2
   if key then
     call('HSET', KEY, key, id)
   end
@@ -128,7 +135,14 @@ local function store(number, id, content, wish)
   end
   soonest = math.min(soonest or due, due)
   accepted = accepted + 1
+  unlisted[accepted] = id
 end
+
+-- The sequence in two texts: writing out a number is dear, and the first one is the same for a hundred tasks.
+local DIGITS = '00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748'
+  .. '495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899'
+local rest = (sequence + 1) % 100
+local hundreds = format('%010d', (sequence + 1 - rest) / 100)
 
 for number = 1, total do
   if runLeft == 0 then
@@ -137,7 +151,7 @@ for number = 1, total do
     name, runLeft = names[run * 2 - 1], names[run * 2]
   end
   runLeft = runLeft - 1
-  local id, content = ids[number], ARGV[number * 2 + 3]
+  local id, content = ids[number], ARGV[6 + number]
   local wish = special and special[tostring(number)]
   if #content > biggest then
     biggest = #content
@@ -152,16 +166,20 @@ for number = 1, total do
   elseif accepted >= room then
     setOutcome(number, 'f')
   else
-    local sequence12 = format('%012d', sequence + number)
+    local units = sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
     local level = byte(content)
-    -- By far the most frequent kind: written out, without calls.
-    stored[storedCount + 1], stored[storedCount + 2] = id, sequence12 .. now13 .. content
+    -- By far the most frequent kind: written out, with as few calls as can be.
+    stored[storedCount + 1], stored[storedCount + 2] = id, hundreds .. units .. now13 .. content
     storedCount = storedCount + 2
-    line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), sequence12 .. id
+    line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), hundreds .. units .. id
     lineCount = lineCount + 2
-    indexed[indexedCount + 1], indexed[indexedCount + 2] = '0', id
-    indexedCount = indexedCount + 2
     accepted = accepted + 1
+    unlisted[accepted] = id
+  end
+  rest = rest + 1
+  if rest == 100 then
+    rest = 0
+    hundreds = format('%010d', (sequence + number + 1) / 100)
   end
 end
 flushLine()
@@ -170,7 +188,7 @@ if storedCount > 0 then
 end
 noteSize(biggest)
 callWithMany('HSET', TASK, stored)
-callWithMany('ZADD', INDEX, indexed)
+callWithMany('RPUSH', UNLISTED, unlisted)
 count('pending', accepted)
 conclude()
 return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }

@@ -6,6 +6,7 @@
 local counts = {}
 local soonest = nil
 local ended = {}
+local dropped = 0
 local counted = { p = 'pending', t = 'retrying', r = 'running', z = 'paused' }
 local markNumbers = { output = 1, progress = 2, checkpoint = 3, errors = 4, log = 5 }
 local markLetters = { 'o', 'g', 'k', 'e', 'l' }
@@ -149,6 +150,7 @@ local function drop(id, content, run)
   call('HDEL', TASK, id)
   call('HDEL', RUN, id)
   call('ZREM', INDEX, id)
+  dropped = dropped + 1
   ended[#ended + 1] = id
 end
 
@@ -190,6 +192,21 @@ local function promote(most)
   return moved
 end
 
+-- Puts ids that enqueueing left for later into the index, the longest waiting first. Returns how many it looked at. Its
+-- first write needs no memory.
+local function completeIndex(most)
+  local ids = call('LPOP', UNLISTED, most) or {}
+  local entries = {}
+  for _, id in ipairs(ids) do
+    -- Many are gone before anybody wants a listing.
+    if call('HEXISTS', TASK, id) == 1 then
+      entries[#entries + 1], entries[#entries + 2] = '0', id
+    end
+  end
+  callWithMany('ZADD', INDEX, entries)
+  return #ids
+end
+
 -- Whether somebody waits for tasks to end.
 local function isAwaited()
   return tonumber(call('HGET', META, 'awaited') or 0) > now
@@ -197,6 +214,13 @@ end
 
 -- Writes the counters and tells whoever sleeps or waits. The last thing a script does.
 local function conclude()
+  if dropped > 0 then
+    -- No more ids wait for the index than there are tasks: so those that are gone do not pile up.
+    local excess = call('LLEN', UNLISTED) - call('HLEN', TASK)
+    if excess > 0 then
+      completeIndex(excess)
+    end
+  end
   for field, by in pairs(counts) do
     if by ~= 0 then
       call('HINCRBY', META, field, by)

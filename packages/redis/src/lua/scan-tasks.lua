@@ -1,8 +1,18 @@
--- Looks through tasks of one queue, from a given id downwards. Uses record.lua.
+-- Looks through tasks of one queue, from a given id downwards. Uses record.lua and place.lua.
 -- Arguments: 1 where to begin, in the form of ZREVRANGEBYLEX; 2 most tasks to look at; 3 most to find; 4 filter as JSON:
---   {states, names: objects with true by letter or name, owner, group, key}, each only if it is asked for.
--- Result: the last id looked at, empty at the end of the queue; then the ids found, highest first.
--- Cost: O(tasks looked at).
+--   {states, names: objects with true by letter or name, owner, group, key}, each only if it is asked for; 5 how many
+--   ids have to enter the index first, empty for all that wait to.
+-- Result: the last id looked at, empty at the end of the queue; then the ids found, highest first. Or, as a number, how
+--   many ids have to enter the index still: then nothing was looked at.
+-- Cost: O(tasks looked at), O(log n) per id that enters the index.
+local unlisted = tonumber(ARGV[5]) or call('LLEN', UNLISTED)
+if unlisted > 0 then
+  -- As long as others wait for, in one script.
+  local atOnce = math.min(unlisted, 1000)
+  if completeIndex(atOnce) == atOnce and unlisted > atOnce then
+    return { unlisted - atOnce }
+  end
+end
 local filter = cjson.decode(ARGV[4])
 local most, wanted = tonumber(ARGV[2]), tonumber(ARGV[3])
 if largest() > LARGE then

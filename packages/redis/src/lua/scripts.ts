@@ -421,16 +421,24 @@ local function endRun(id, content, run, operation, token, delay, kind, failure, 
   save(id, run)
 end`;
 
-export const enqueueTasks: string = `local total = (#ARGV - 3) / 2
+export const enqueueTasks: string = `local total = tonumber(ARGV[5])
 local limit = tonumber(ARGV[1])
 local names = cjson.decode(ARGV[2])
 local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
-for number = 1, total do
-  ids[number] = ARGV[number * 2 + 2]
+local packed = ARGV[6]
+if packed == '' then
+  for number = 1, total do
+    ids[number] = ARGV[6 + total + number]
+  end
+else
+  local width = #packed / total
+  for number = 1, total do
+    ids[number] = sub(packed, (number - 1) * width + 1, number * width)
+  end
 end
-local found = fetchMany(TASK, ids)
+local found = ARGV[4] == '1' and fetchMany(TASK, ids) or {}
 
 -- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
 local sequence = call('HINCRBY', META, 'sequence', total) - total
@@ -482,9 +490,9 @@ local function replace(owner, content, wish)
   return true
 end
 
-local stored, indexed, line = {}, {}, {}
+local stored, unlisted, line = {}, {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
-local storedCount, lineCount, indexedCount = 0, 0, 0
+local storedCount, lineCount = 0, 0
 local accepted, biggest = 0, 0
 local run, runLeft, name = 0, 0, nil
 -- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
@@ -523,8 +531,6 @@ local function store(number, id, content, wish)
   local whole, due = complete(content, wish, sequence12, now13)
   -- At once: a later task of this call may replace it.
   call('HSET', TASK, id, whole)
-  indexed[indexedCount + 1], indexed[indexedCount + 2] = '0', id
-  indexedCount = indexedCount + 2
   if key then
     call('HSET', KEY, key, id)
   end
@@ -543,7 +549,14 @@ local function store(number, id, content, wish)
   end
   soonest = math.min(soonest or due, due)
   accepted = accepted + 1
+  unlisted[accepted] = id
 end
+
+-- The sequence in two texts: writing out a number is dear, and the first one is the same for a hundred tasks.
+local DIGITS = '00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748'
+  .. '495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899'
+local rest = (sequence + 1) % 100
+local hundreds = format('%010d', (sequence + 1 - rest) / 100)
 
 for number = 1, total do
   if runLeft == 0 then
@@ -552,7 +565,7 @@ for number = 1, total do
     name, runLeft = names[run * 2 - 1], names[run * 2]
   end
   runLeft = runLeft - 1
-  local id, content = ids[number], ARGV[number * 2 + 3]
+  local id, content = ids[number], ARGV[6 + number]
   local wish = special and special[tostring(number)]
   if #content > biggest then
     biggest = #content
@@ -567,16 +580,20 @@ for number = 1, total do
   elseif accepted >= room then
     setOutcome(number, 'f')
   else
-    local sequence12 = format('%012d', sequence + number)
+    local units = sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
     local level = byte(content)
-    -- By far the most frequent kind: written out, without calls.
-    stored[storedCount + 1], stored[storedCount + 2] = id, sequence12 .. now13 .. content
+    -- By far the most frequent kind: written out, with as few calls as can be.
+    stored[storedCount + 1], stored[storedCount + 2] = id, hundreds .. units .. now13 .. content
     storedCount = storedCount + 2
-    line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), sequence12 .. id
+    line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), hundreds .. units .. id
     lineCount = lineCount + 2
-    indexed[indexedCount + 1], indexed[indexedCount + 2] = '0', id
-    indexedCount = indexedCount + 2
     accepted = accepted + 1
+    unlisted[accepted] = id
+  end
+  rest = rest + 1
+  if rest == 100 then
+    rest = 0
+    hundreds = format('%010d', (sequence + number + 1) / 100)
   end
 end
 flushLine()
@@ -585,7 +602,7 @@ if storedCount > 0 then
 end
 noteSize(biggest)
 callWithMany('HSET', TASK, stored)
-callWithMany('ZADD', INDEX, indexed)
+callWithMany('RPUSH', UNLISTED, unlisted)
 count('pending', accepted)
 conclude()
 return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }`;
@@ -679,6 +696,7 @@ return 1`;
 export const place: string = `local counts = {}
 local soonest = nil
 local ended = {}
+local dropped = 0
 local counted = { p = 'pending', t = 'retrying', r = 'running', z = 'paused' }
 local markNumbers = { output = 1, progress = 2, checkpoint = 3, errors = 4, log = 5 }
 local markLetters = { 'o', 'g', 'k', 'e', 'l' }
@@ -822,6 +840,7 @@ local function drop(id, content, run)
   call('HDEL', TASK, id)
   call('HDEL', RUN, id)
   call('ZREM', INDEX, id)
+  dropped = dropped + 1
   ended[#ended + 1] = id
 end
 
@@ -863,6 +882,21 @@ local function promote(most)
   return moved
 end
 
+-- Puts ids that enqueueing left for later into the index, the longest waiting first. Returns how many it looked at. Its
+-- first write needs no memory.
+local function completeIndex(most)
+  local ids = call('LPOP', UNLISTED, most) or {}
+  local entries = {}
+  for _, id in ipairs(ids) do
+    -- Many are gone before anybody wants a listing.
+    if call('HEXISTS', TASK, id) == 1 then
+      entries[#entries + 1], entries[#entries + 2] = '0', id
+    end
+  end
+  callWithMany('ZADD', INDEX, entries)
+  return #ids
+end
+
 -- Whether somebody waits for tasks to end.
 local function isAwaited()
   return tonumber(call('HGET', META, 'awaited') or 0) > now
@@ -870,6 +904,13 @@ end
 
 -- Writes the counters and tells whoever sleeps or waits. The last thing a script does.
 local function conclude()
+  if dropped > 0 then
+    -- No more ids wait for the index than there are tasks: so those that are gone do not pile up.
+    local excess = call('LLEN', UNLISTED) - call('HLEN', TASK)
+    if excess > 0 then
+      completeIndex(excess)
+    end
+  end
   for field, by in pairs(counts) do
     if by ~= 0 then
       call('HINCRBY', META, field, by)
@@ -1003,7 +1044,8 @@ export const record: string = `local call = redis.call
 local sub, format, find = string.sub, string.format, string.find
 local base = KEYS[1]
 local TASK, RUN, MORE, META = base .. ':task', base .. ':run', base .. ':more', base .. ':meta'
-local KEY, NAMES, READY, INDEX = base .. ':key', base .. ':names', base .. ':ready:', base .. ':index'
+local KEY, NAMES, READY = base .. ':key', base .. ':names', base .. ':ready:'
+local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
 local DONE, DEAD, SESSION = base .. ':done', base .. ':dead', base .. ':session'
 local HELD, STOP = base .. ':held:', base .. ':stop:'
@@ -1157,7 +1199,15 @@ for number = 1, total do
 end
 return table.concat(outcomes)`;
 
-export const scanTasks: string = `local filter = cjson.decode(ARGV[4])
+export const scanTasks: string = `local unlisted = tonumber(ARGV[5]) or call('LLEN', UNLISTED)
+if unlisted > 0 then
+  -- As long as others wait for, in one script.
+  local atOnce = math.min(unlisted, 1000)
+  if completeIndex(atOnce) == atOnce and unlisted > atOnce then
+    return { unlisted - atOnce }
+  end
+end
+local filter = cjson.decode(ARGV[4])
 local most, wanted = tonumber(ARGV[2]), tonumber(ARGV[3])
 if largest() > LARGE then
   most = math.max(1, math.min(most, math.floor(MOST_AT_ONCE / largest())))
