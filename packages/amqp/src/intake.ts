@@ -122,6 +122,8 @@ export class Intake {
   async end(lingerMs: number): Promise<Held[]> {
     this.#over = true;
     this.#wakeAll();
+    // A claim may be fetching: what comes after the rest was counted would go back with the connection, and be charged.
+    await Promise.all([...this.#lines.values(), ...this.#fetching.values()].map((line) => line.idle()));
     const open = (): Line[] => [...this.#lines.values()].filter((line) => line.credit > 0);
     const { clock } = this.#options;
     // Where tasks come at a rate, the next ones use the credit up; where they do not, cancelling hits none.

@@ -70,8 +70,9 @@ export class Line {
   look(limit: number): Promise<void> {
     return this.#inTurn(async (channel, name) => {
       const wanted = limit - this.credit;
+      if (this.#options.isLost()) return;
       const { messageCount } = await channel.checkQueue(name);
-      const credit = Math.min(wanted, messageCount);
+      const credit = this.#options.isLost() ? 0 : Math.min(wanted, messageCount);
       if (credit > 0) await this.#subscribe(channel, name, credit);
       for (let looks = 0; this.credit > 0 && looks < (credit > 0 ? mostLooks : 1); looks++)
         await this.#barrier(channel);
@@ -81,7 +82,7 @@ export class Line {
   /** The same one by one: slower, but it leaves no credit behind when others are faster. */
   fetch(limit: number): Promise<void> {
     return this.#inTurn(async (channel, name) => {
-      for (let count = 0; count < limit; count++) {
+      for (let count = 0; count < limit && !this.#options.isLost(); count++) {
         this.#getting = true;
         const message = await channel.get(name);
         this.#getting = false;
@@ -108,8 +109,13 @@ export class Line {
   /** Has the next message sent as soon as there is one. */
   park(): Promise<void> {
     return this.#inTurn(async (channel, name) => {
-      if (this.credit === 0) await this.#subscribe(channel, name, 1);
+      if (this.credit === 0 && !this.#options.isLost()) await this.#subscribe(channel, name, 1);
     });
+  }
+
+  /** The calls so far are done. Never rejects. */
+  async idle(): Promise<void> {
+    await this.#turn;
   }
 
   /** Sends nothing unasked any more. What was on its way has arrived when it resolves. */

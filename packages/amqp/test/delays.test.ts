@@ -58,16 +58,15 @@ describe('10,000 delayed tasks', () => {
     await broker.close();
   });
 
-  // What was between two queues is tried again when the server gives up on the confirm: three to six minutes by default.
-  const soonAgain = '-rabbit dead_letter_worker_publisher_confirm_timeout 2000';
-  for (const [moment, leastMs, mostMs, erlang] of [
-    ['wait', 6_500, 9_500, ''],
-    ['fall due', 1_000, 9_000, soonAgain],
+  for (const [event, how, moment, leastMs, mostMs] of [
+    ['crash', 'kill', 'wait', 6_500, 9_500],
+    ['crash', 'kill', 'fall due', 1_000, 9_000],
+    ['restart', 'graceful', 'fall due', 1_000, 9_000],
   ] as const) {
     it.skipIf(programs === undefined)(
-      `survive a crash of the server while they ${moment}${programs === undefined ? ` [${noServer}]` : ''}`,
+      `survive a ${event} of the server while they ${moment}${programs === undefined ? ` [${noServer}]` : ''}`,
       async () => {
-        const { url, server, close } = await startPrivateServer(erlang);
+        const { url, server, close } = await startPrivateServer();
         afterAll(close);
         const namespace = freshNamespace();
         const broker = brokerOf(url, { namespace, queues: [{ name: 'line' }] });
@@ -77,7 +76,7 @@ describe('10,000 delayed tasks', () => {
         const { dueAt } = await enqueueSpread(broker, leastMs, mostMs);
         const collecting = collect(broker, dueAt, 90_000);
         await new Promise((resolve) => setTimeout(resolve, 3_000));
-        await server.stop('kill');
+        await server.stop(how);
         await server.start();
         const cameAt = await collecting;
         expect(cameAt.size).toBe(count);

@@ -1,7 +1,7 @@
 import type { ClaimRequest, Delivery } from '@millrace/core';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { readDelivery } from './stored-task.ts';
+import { hasCheckpoint, readDelivery } from './stored-task.ts';
 
 /** Who claims. */
 export interface Claimant {
@@ -65,9 +65,11 @@ function readDeliveries(
   sessionId: string,
 ): Delivery[] {
   const deliveries: Delivery[] = [];
-  for (let at = from; at < reply.length; at += 3) {
-    const [lease, content, checkpoint] = [reply[at], reply[at + 1], reply[at + 2]] as [string, string, string];
-    deliveries.push(readDelivery(lease, content, checkpoint, queue, sessionId));
+  for (let at = from; at < reply.length; ) {
+    const lease = reply[at] as string;
+    const checkpoint = hasCheckpoint(lease) ? (reply[at + 2] as string) : undefined;
+    deliveries.push(readDelivery(lease, reply[at + 1] as string, checkpoint, queue, sessionId));
+    at += checkpoint === undefined ? 2 : 3;
   }
   return deliveries;
 }

@@ -4,6 +4,7 @@ import {
   type Lease,
   type SettleOp,
   type SettleOutcome,
+  type TaskFailure,
   type TaskReport,
   taskListLimits,
   ValidationError,
@@ -85,14 +86,24 @@ export function reportTasks(context: HolderContext, reports: readonly TaskReport
 
 function writeSettle(operation: SettleOp): readonly string[] {
   const { lease } = operation;
-  const delay = 'delayMs' in operation ? String(operation.delayMs) : '';
-  const code = settleLetters[operation.type] + writeLease(lease) + delay;
-  if ('failure' in operation) {
-    const letter = lettersOfFailures[operation.failure.kind] ?? 'e';
-    return [lease.taskId, code, letter + JSON.stringify(operation.failure)];
+  const rest = writeLease(lease) + lease.taskId;
+  // A letter of its own, so that most operations are one text.
+  if (operation.type === 'complete' && operation.output !== undefined) return [`o${rest}`, operation.output];
+  const code = settleLetters[operation.type] + rest;
+  switch (operation.type) {
+    case 'retry':
+      return [code, String(operation.delayMs), writeFailure(operation.failure)];
+    case 'fail':
+      return [code, writeFailure(operation.failure)];
+    case 'snooze':
+      return [code, String(operation.delayMs)];
+    default:
+      return [code];
   }
-  const output = operation.type === 'complete' ? operation.output : undefined;
-  return [lease.taskId, code, marked(output)];
+}
+
+function writeFailure(failure: TaskFailure): string {
+  return (lettersOfFailures[failure.kind] ?? 'e') + JSON.stringify(failure);
 }
 
 function writeReport({ lease, progress, checkpoint, log, begun }: TaskReport): readonly string[] {

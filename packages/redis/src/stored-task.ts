@@ -130,18 +130,23 @@ function readRest(text: string): Rest {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Reads three texts of claim-tasks.lua. Called for every task that is run. */
+/** Whether the first text of a delivery says that a checkpoint follows its content. */
+export function hasCheckpoint(lease: string): boolean {
+  return lease[40] === '1';
+}
+
+/** Reads what claim-tasks.lua gives of one task. Called for every task that is run. */
 export function readDelivery(
   lease: string,
   content: string,
-  checkpoint: string,
+  checkpoint: string | undefined,
   queue: string,
   sessionId: string,
 ): Delivery {
   const { rest, ...task } = readContent(content);
   const delivery: Mutable<Delivery> = {
     lease: {
-      taskId: lease.slice(40),
+      taskId: lease.slice(41),
       attempt: Number(lease.slice(0, 10)),
       fence: Number(lease.slice(10, 23)),
       sessionId,
@@ -157,7 +162,7 @@ export function readDelivery(
   };
   if (task.input !== undefined) delivery.input = task.input;
   if (rest.timeoutMs !== undefined) delivery.timeoutMs = rest.timeoutMs;
-  if (checkpoint !== '') delivery.checkpoint = checkpoint;
+  if (checkpoint !== undefined) delivery.checkpoint = checkpoint;
   if (task.key !== '') delivery.key = task.key;
   if (task.group !== '') delivery.group = task.group;
   if (task.owner !== '') delivery.owner = task.owner;

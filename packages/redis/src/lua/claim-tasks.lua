@@ -2,7 +2,7 @@
 -- Arguments: 1 session; 2 its time to live; 3 whether it may be new to this queue; 4 worker (instance, zero byte, host);
 --   5 limit; 6 lowest priority to give; 7 how long the caller will sleep when there is nothing; 8- names.
 -- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is) and, per task,
---   three texts: attempt (10) fence (13) due (17) id; content; checkpoint, or an empty text.
+--   texts: attempt (10) fence (13) due (17) whether there is a checkpoint (1) id; content; the checkpoint, if there is.
 -- Cost: O(log n) per task, O(1) per name.
 local session, ttl, worker = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local limit, lowest, sleepMs = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -121,7 +121,7 @@ if #taken > 0 then
   local tail = now13 .. NO_TIME .. '-'
   local saved, held, urgent = {}, {}, {}
   -- Counted by hand: `#` looks for the end of a table each time.
-  local given = 0
+  local given, replied = 0, 1
   local pending, retrying = 0, 0
 
   -- Whether a task of the line may be given; it has left the line in any case.
@@ -150,7 +150,12 @@ if #taken > 0 then
     given = given + 1
     saved[given * 2 - 1], saved[given * 2] = id, run
     held[given] = id
-    reply[given * 3 - 1], reply[given * 3], reply[given * 3 + 1] = lease, content, checkpoint
+    reply[replied + 1], reply[replied + 2] = lease .. (checkpoint and '1' or '0') .. id, content
+    replied = replied + 2
+    if checkpoint then
+      replied = replied + 1
+      reply[replied] = checkpoint
+    end
   end
 
   -- A task with a past, a key or times of its own.
@@ -178,8 +183,8 @@ if #taken > 0 then
       freeKey(id, content, { key = '1' })
       key = '0'
     end
-    local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or ''
-    give(id, content, checkpoint, attempt .. fence13 .. due .. id,
+    local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
+    give(id, content, checkpoint, attempt .. fence13 .. due,
       'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
   end
 
@@ -191,8 +196,12 @@ if #taken > 0 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
       local due = '+000' .. sub(content, 13, 25)
       pending = pending + 1
-      give(id, content, '', '0000000001' .. fence13 .. due .. id,
-        'r-000000000001' .. fence13 .. session .. due .. afterDue)
+      given = given + 1
+      saved[given * 2 - 1] = id
+      saved[given * 2] = 'r-000000000001' .. fence13 .. session .. due .. afterDue
+      held[given] = id
+      reply[replied + 1], reply[replied + 2] = '0000000001' .. fence13 .. due .. '0' .. id, content
+      replied = replied + 2
     else
       consider(id, content, runs[number], taken[number], fence13)
     end

@@ -134,7 +134,7 @@ if #taken > 0 then
   local tail = now13 .. NO_TIME .. '-'
   local saved, held, urgent = {}, {}, {}
   -- Counted by hand: \`#\` looks for the end of a table each time.
-  local given = 0
+  local given, replied = 0, 1
   local pending, retrying = 0, 0
 
   -- Whether a task of the line may be given; it has left the line in any case.
@@ -163,7 +163,12 @@ if #taken > 0 then
     given = given + 1
     saved[given * 2 - 1], saved[given * 2] = id, run
     held[given] = id
-    reply[given * 3 - 1], reply[given * 3], reply[given * 3 + 1] = lease, content, checkpoint
+    reply[replied + 1], reply[replied + 2] = lease .. (checkpoint and '1' or '0') .. id, content
+    replied = replied + 2
+    if checkpoint then
+      replied = replied + 1
+      reply[replied] = checkpoint
+    end
   end
 
   -- A task with a past, a key or times of its own.
@@ -191,8 +196,8 @@ if #taken > 0 then
       freeKey(id, content, { key = '1' })
       key = '0'
     end
-    local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or ''
-    give(id, content, checkpoint, attempt .. fence13 .. due .. id,
+    local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
+    give(id, content, checkpoint, attempt .. fence13 .. due,
       'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
   end
 
@@ -204,8 +209,12 @@ if #taken > 0 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
       local due = '+000' .. sub(content, 13, 25)
       pending = pending + 1
-      give(id, content, '', '0000000001' .. fence13 .. due .. id,
-        'r-000000000001' .. fence13 .. session .. due .. afterDue)
+      given = given + 1
+      saved[given * 2 - 1] = id
+      saved[given * 2] = 'r-000000000001' .. fence13 .. session .. due .. afterDue
+      held[given] = id
+      reply[replied + 1], reply[replied + 2] = '0000000001' .. fence13 .. due .. '0' .. id, content
+      replied = replied + 2
     else
       consider(id, content, runs[number], taken[number], fence13)
     end
@@ -1014,9 +1023,10 @@ for _, id in ipairs(call('SMEMBERS', HELD .. ARGV[1])) do
   local text = not known[id] and call('HGET', RUN, id) or nil
   local content = text and call('HGET', TASK, id)
   if content and sub(text, 28, 43) == ARGV[1] and sub(text, 1, 1) == 'r' then
-    reply[#reply + 1] = sub(text, 5, 27) .. sub(text, 44, 60) .. id
+    local checkpoint = sub(text, 90, 90) == '1' and call('HGET', MORE, 'k' .. id) or nil
+    reply[#reply + 1] = sub(text, 5, 27) .. sub(text, 44, 60) .. (checkpoint and '1' or '0') .. id
     reply[#reply + 1] = content
-    reply[#reply + 1] = sub(text, 90, 90) == '1' and call('HGET', MORE, 'k' .. id) or ''
+    reply[#reply + 1] = checkpoint
   end
 end
 return reply`;
@@ -1251,44 +1261,60 @@ end
 return reply`;
 
 export const settleTasks: string = `local session, token = ARGV[1], ARGV[2]
-local total = (#ARGV - 2) / 3
-local ids, outcomes = {}, {}
-for number = 1, total do
-  ids[number] = ARGV[number * 3]
+-- How many arguments follow an operation.
+local followers = { t = 2, s = 1, f = 1, o = 1 }
+local last, at, total = #ARGV, 3, 0
+local ids, operations, places, outcomes = {}, {}, {}, {}
+while at <= last do
+  local code = ARGV[at]
+  local operation = sub(code, 1, 1)
+  total = total + 1
+  ids[total], operations[total], places[total] = sub(code, 25), operation, at
+  at = at + 1 + (followers[operation] or 0)
 end
 local runs = fetchMany(RUN, ids)
 local changed = {}
+-- Characters as numbers: cutting out a text of one is dear.
+local byte = string.byte
+local RUNNING, NONE, ZERO = byte('r-0', 1, 3)
 local saved, done, released, outputs = {}, {}, {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
 local completed, outputCount = 0, 0
 local nowText = format('%d', now)
 
 -- Any end, with everything that comes with it.
-local function endWith(id, code, value, text)
+local function endWith(id, operation, place, text)
   local content = call('HGET', TASK, id)
-  local operation = sub(code, 1, 1)
-  local output = operation == 'c' and value ~= '' and sub(value, 2) or nil
-  local failed = operation == 't' or operation == 'f'
-  endRun(id, content, readRun(text, content), operation, token, tonumber(sub(code, 25)),
-    failed and sub(value, 1, 1) or nil, failed and sub(value, 2) or nil, output)
+  local run = readRun(text, content)
+  local first, second = ARGV[place + 1], ARGV[place + 2]
+  if operation == 'o' then
+    endRun(id, content, run, 'c', token, nil, nil, nil, first)
+  elseif operation == 't' then
+    endRun(id, content, run, 't', token, tonumber(first), sub(second, 1, 1), sub(second, 2))
+  elseif operation == 'f' then
+    endRun(id, content, run, 'f', token, nil, sub(first, 1, 1), sub(first, 2))
+  else
+    endRun(id, content, run, operation, token, operation == 's' and tonumber(first) or nil)
+  end
 end
 
 mayFinish()
 for number = 1, total do
-  local id, code, value = ids[number], ARGV[number * 3 + 1], ARGV[number * 3 + 2]
+  local id, operation, code = ids[number], operations[number], ARGV[places[number]]
   local text = runs[number]
   local outcome = 's'
   -- The same task twice in one call: a lease settles at most once.
   if text and not changed[id] then
-    if sub(text, 1, 1) == 'r' then
+    local state, requested, _, key = byte(text, 1, 4)
+    if state == RUNNING then
       if sub(text, 5, 43) == sub(code, 2, 24) .. session then
         outcome = 'a'
         changed[id] = true
-        if sub(code, 1, 1) == 'c' and sub(text, 2, 2) == '-' and sub(text, 4, 4) == '0' and sub(text, 88, 88) == '0' then
+        if (operation == 'c' or operation == 'o') and requested == NONE and key == ZERO and byte(text, 88) == ZERO then
           -- By far the most frequent end, without looking at the content.
           local mark = '0'
-          if value ~= '' then
-            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, sub(value, 2)
+          if operation == 'o' then
+            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[places[number] + 1]
             outputCount = outputCount + 2
             mark = '1'
           end
@@ -1300,7 +1326,7 @@ for number = 1, total do
           done[completed * 2] = id
           released[completed] = id
         else
-          endWith(id, code, value, text)
+          endWith(id, operation, places[number], text)
         end
       end
     elseif sub(text, 15, 43) == sub(code, 12, 24) .. token then
