@@ -1,5 +1,5 @@
 import type { Capabilities, TaskError } from '@millrace/core';
-import { checkInteger, checkKnownOptions, checkName } from '@millrace/core/adapter';
+import { checkInteger, checkKnownOptions, checkName, sleep } from '@millrace/core/adapter';
 import type { Channel, GetMessage } from 'amqplib';
 import type { Carrier } from './carrier.ts';
 import { explainRefusal } from './errors.ts';
@@ -39,6 +39,9 @@ export interface DeadLettersOptions {
   readonly carrier: Carrier;
   readonly requireOpen: (op: string) => Capabilities;
 }
+
+/** Somebody else may have removed some of it meanwhile. */
+const longestGiveBackMs = 1_000;
 
 interface Visited {
   readonly raw: GetMessage;
@@ -109,6 +112,7 @@ export class DeadLetters {
     try {
       return await link.withChannel(op, async (channel) => {
         const { messageCount } = await channel.checkQueue(name);
+        let removed = 0;
         for (let index = 0; index < messageCount; index++) {
           const raw = await channel.get(name);
           if (raw === false) break;
@@ -116,10 +120,15 @@ export class DeadLetters {
           const chosen =
             (ids === undefined || ids.includes(dead.task?.id ?? '')) && (queue ?? dead.queue) === dead.queue;
           const verdict = chosen ? await visit({ raw, dead }) : 'keep';
-          if (verdict === 'remove') channel.ack(raw);
+          if (verdict === 'remove') {
+            channel.ack(raw);
+            removed += 1;
+          }
           if (verdict === 'stop') break;
         }
+        channel.nackAll(true);
         await settled(channel);
+        await givenBack(channel, name, messageCount - removed);
         return messageCount;
       });
     } catch (error) {
@@ -128,7 +137,13 @@ export class DeadLetters {
   }
 }
 
-/** The answer to a later call proves that acknowledgements have arrived; closing the channel gives back the rest. */
+/** What was read is there again a moment after it was given back: a walk that follows must meet it. */
+async function givenBack(channel: Channel, name: string, count: number): Promise<void> {
+  const until = performance.now() + longestGiveBackMs;
+  while ((await channel.checkQueue(name)).messageCount < count && performance.now() < until) await sleep(5);
+}
+
+/** The answer to a later call proves that what came before it has arrived. */
 async function settled(channel: Channel): Promise<void> {
   await channel.prefetch(0);
 }
