@@ -27,7 +27,8 @@ export const lanes = {
   faults: {
     include: ['packages/{postgres,redis}/test/**/fault*.test.ts'],
     servers: ['postgres', 'redis'],
-    timeoutMs: 120_000,
+    // Some mutants are only noticed at the end of a scenario's patience.
+    timeoutMs: 300_000,
   },
   amqp: {
     include: ['packages/amqp/test/**/*.test.ts', 'examples/amqp-wire/test/**/*.test.ts'],

@@ -1,8 +1,14 @@
-import type { BrokerHarness, Target } from '@millrace/conformance';
+import type { BrokerHarness, Target, Waiver } from '@millrace/conformance';
 import type { Broker } from '@millrace/core';
 import { connect } from 'amqplib';
 import { type AmqpBroker, type AmqpBrokerOptions, amqpBroker, type QueueOptions } from '../src/index.ts';
 import { queueNameOf } from '../src/names.ts';
+
+const until = '2026-12-31';
+const issue = 'docs/amqp.md, what is pushed is charged';
+const because = 'on a busy machine a task handed back before its handler began may have been charged an attempt';
+/** RabbitMQ counts what it pushes, not what begins. */
+const pushesAreCharged: readonly Waiver[] = ['CON-15', 'FLT-31'].map((id) => ({ id, because, issue, until }));
 
 /** The server the test run started, or the one the environment names. */
 export const serverUrl: string = process.env.MILLRACE_TEST_AMQP_URL ?? '';
@@ -82,4 +88,4 @@ export function harnessAt(url: string, queues: readonly QueueOptions[] = []): Br
 }
 
 /** On the server of the test run. */
-export const harness: BrokerHarness = harnessAt(serverUrl);
+export const harness: BrokerHarness = { ...harnessAt(serverUrl), waivers: pushesAreCharged };
