@@ -5,7 +5,7 @@ import { type AmqpBroker, type AmqpBrokerOptions, amqpBroker, type QueueOptions 
 import { queueNameOf } from '../src/names.ts';
 
 const until = '2026-12-31';
-const issue = 'docs/amqp.md, what is pushed is charged';
+const issue = 'https://github.com/millrace/millrace/blob/main/docs/amqp.md#what-to-know';
 const because = 'on a busy machine a task handed back before its handler began may have been charged an attempt';
 /** RabbitMQ counts what it pushes, not what begins. */
 const pushesAreCharged: readonly Waiver[] = ['CON-15', 'FLT-31'].map((id) => ({ id, because, issue, until }));
