@@ -14,6 +14,7 @@ const capabilities: Capabilities = {
   batch: { maxEnqueue: 1, maxClaim: 1, enqueueAtomic: false },
   idempotentIds: false,
   claimByName: true,
+  claimById: false,
   unique: false,
   transactions: false,
   reports: { progress: false, checkpoint: false, log: false, begun: false },

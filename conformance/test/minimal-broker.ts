@@ -38,6 +38,7 @@ function minimalCapabilities(full: Capabilities): Capabilities {
     order: 'best-effort',
     idempotentIds: false,
     claimByName: false,
+    claimById: false,
     unique: false,
     transactions: false,
     reports: { progress: false, checkpoint: false, log: false, begun: false },

@@ -14,6 +14,7 @@ export const fullCapabilities: Capabilities = {
   batch: { maxEnqueue: 1_000, maxClaim: 100, enqueueAtomic: false },
   idempotentIds: true,
   claimByName: true,
+  claimById: false,
   unique: { until: ['started', 'settled'], replace: true },
   transactions: true,
   reports: { progress: true, checkpoint: true, log: true, begun: true },

@@ -29,6 +29,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   'batch.enqueueAtomic': 'boolean',
   idempotentIds: 'boolean',
   claimByName: 'boolean',
+  claimById: 'boolean',
   'unique.until': { listOf: ['started', 'settled'] },
   'unique.replace': 'boolean',
   transactions: 'boolean',

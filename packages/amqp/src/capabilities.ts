@@ -23,6 +23,7 @@ export function amqpCapabilities(settings: AmqpSettings, facts: ServerFacts, typ
     batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false },
     idempotentIds: false,
     claimByName: false,
+    claimById: false,
     unique: false,
     transactions: false,
     reports: { progress: false, checkpoint: false, log: false, begun: false },

@@ -23,10 +23,11 @@ export type {
   QueueStore,
 } from './broker/broker.ts';
 export type { Capabilities, TaskCapabilities } from './broker/capabilities.ts';
-export type { Guard, GuardVerdict } from './broker/guard.ts';
+export type { Guard, GuardOptions, OverdueRequest, OverdueTask } from './broker/guard.ts';
 export type { ScheduleRecord, ScheduleStore } from './broker/schedule-store.ts';
 export type {
   ClaimRequest,
+  ClaimVerdict,
   Delivery,
   Lease,
   Session,

@@ -35,6 +35,7 @@ export const everything: Capabilities = {
   batch: { maxEnqueue: 1_000, maxClaim: 100, enqueueAtomic: true },
   idempotentIds: true,
   claimByName: true,
+  claimById: false,
   unique: { until: ['started', 'settled'], replace: true },
   transactions: true,
   reports: { progress: true, checkpoint: true, log: true, begun: false },

@@ -22,6 +22,7 @@ export function postgresCapabilities(settings: StoreSettings, facts: ServerFacts
     batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false },
     idempotentIds: true,
     claimByName: true,
+    claimById: false,
     unique: { until: ['started', 'settled'], replace: true },
     transactions: true,
     reports: { progress: true, checkpoint: true, log: true, begun: true },

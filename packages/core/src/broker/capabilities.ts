@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly idempotentIds: boolean;
   /** A claim only returns tasks of the names asked for. `false`: the worker has to hand others back. */
   readonly claimByName: boolean;
+  /** Sessions have `claimTasks`: what a store needs to guard a transport. */
+  readonly claimById: boolean;
   readonly unique: false | { readonly until: readonly KeyUntil[]; readonly replace: boolean };
   /** Enqueueing may join the caller's own transaction. */
   readonly transactions: boolean;

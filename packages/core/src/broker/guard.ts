@@ -1,38 +1,51 @@
-import type { NewTask, StopRequest, TaskRecord } from '../task.ts';
-import type { Lease, SettleOp, SettleOutcome, TaskReport } from './session.ts';
+import type { Broker } from './broker.ts';
 import type { TaskStore } from './task-store.ts';
 
-/** Whether a delivered message may be run. */
-export type GuardVerdict =
-  | { readonly run: true; readonly fence: number; readonly attempt: number; readonly checkpoint?: string }
-  | { readonly run: false; readonly why: 'ended' | 'cancelled' | 'older-copy' | 'held' };
+/** A task that is due and waits, as far as whoever brings it to a worker has to know it. */
+export interface OverdueTask {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly priority: number;
+}
+
+/** Which tasks are overdue. */
+export interface OverdueRequest {
+  /** Due for at least this long, milliseconds. */
+  readonly dueForMs: number;
+  /** At most so many of each queue. */
+  readonly limit: number;
+}
 
 /**
- * A companion store that lifts a pure transport (AMQP) to the full profile. The message stays the truth; the guard
- * knows what a transport cannot: unique keys, records, durable cancel, fences. Implemented by adapters of stores,
- * passed to the transport as a value, so that adapters never import each other.
+ * A store that lifts a pure transport (AMQP) to the full profile. It holds the tasks; the transport brings their ids to
+ * workers, and whatever it brings twice, too early or too late is sorted out by `Session.claimTasks`. Made by the
+ * adapter of a store and passed to the transport as a value, so that adapters never import each other.
  */
-export interface Guard {
+export interface Guard<Tx = never> {
+  /** `memory`, `postgres`, `redis`. */
   readonly kind: string;
-  /** @throws ConfigurationError UnavailableError */
-  open(): Promise<void>;
-  /** Reserves ids and unique keys before the message is published; an unconfirmed reservation lapses after `ttlMs`. */
-  reserve(
-    tasks: readonly NewTask[],
-    ttlMs: number,
-  ): Promise<({ readonly status: 'reserved' } | { readonly status: 'duplicate'; readonly existingId: string })[]>;
-  /** Makes reservations final and stores the records, after the transport confirmed the messages. */
-  confirm(tasks: readonly NewTask[]): Promise<void>;
-  /** Takes a delivered copy, or says why it must be dropped. */
-  begin(
-    copies: readonly { readonly taskId: string; readonly attempt: number; readonly sessionId: string }[],
-  ): Promise<GuardVerdict[]>;
-  /** Compare-and-set by fence, before the transport acknowledges. */
-  settle(operations: readonly SettleOp[]): Promise<SettleOutcome[]>;
-  report(reports: readonly TaskReport[]): Promise<SettleOutcome[]>;
-  /** Keeps the holder's presence and returns stop requests for its tasks. */
-  beat(sessionId: string, ttlMs: number): Promise<readonly { readonly lease: Lease; readonly request: StopRequest }[]>;
-  readonly tasks: TaskStore;
-  get(id: string): Promise<TaskRecord | undefined>;
-  close(): Promise<void>;
+  /** Which tasks it holds; `always`: all of them. */
+  readonly mode: 'needed' | 'always';
+  /** With mode `needed`, whether tasks of this name are held besides those that need it anyway. */
+  readonly holds: (name: string) => boolean;
+  /** A broker with the full profile whose sessions have `claimTasks`. Nobody else claims its tasks. */
+  readonly broker: Broker<Tx> & { readonly tasks: TaskStore };
+  /**
+   * Tasks that wait although they are due, per queue the one that has been due longest first: what the transport should
+   * have brought. Those of paused queues are left out.
+   * @throws UnavailableError IndeterminateError ClosedError
+   */
+  overdue(request: OverdueRequest): Promise<OverdueTask[]>;
+}
+
+/** Options every guard has, besides those of its store. */
+export interface GuardOptions {
+  /**
+   * `needed`: tasks with a unique key, tasks enqueued in a transaction, and those named in `tasks`; the others travel
+   * as messages alone, cannot be looked up, and cost the store nothing. `always`: all tasks. Default `'needed'`.
+   */
+  readonly mode?: Guard['mode'];
+  /** Names of tasks to hold with mode `needed`: those to be looked up, cancelled, or whose results are wanted. */
+  readonly tasks?: readonly string[];
 }

@@ -100,6 +100,20 @@ export interface SessionOptions {
   readonly onSignal: (signal: SessionSignal) => void;
 }
 
+/** What became of one task that was claimed by its id. */
+export type ClaimVerdict =
+  | { readonly status: 'claimed'; readonly delivery: Delivery }
+  /** It waits and is not due yet; milliseconds until it is, at least 1. */
+  | { readonly status: 'early'; readonly dueInMs: number }
+  /** It runs, here or elsewhere; its session may have fallen silent without having been swept. */
+  | { readonly status: 'held' }
+  /** The task, or its queue, is paused. */
+  | { readonly status: 'paused' | 'queue-paused' }
+  /** Succeeded, failed or cancelled; or waits past its `expiresAt`, and will never start. */
+  | { readonly status: 'ended' }
+  /** Nothing has that id. */
+  | { readonly status: 'gone' };
+
 /** A worker process's presence at the broker. One heartbeat for all its tasks. */
 export interface Session {
   readonly id: string;
@@ -114,6 +128,13 @@ export interface Session {
    * @throws LeaseLostError UnavailableError IndeterminateError ClosedError ValidationError
    */
   claim(request: ClaimRequest): Promise<Delivery[]>;
+  /**
+   * Claims these tasks, at most `capabilities.batch.maxClaim`, and none else; verdicts in the order given. The same
+   * claim as the other one in all that follows, and safe from it: a task is claimed once. Each id only once in a call.
+   * Present where `capabilities.claimById`.
+   * @throws LeaseLostError UnavailableError IndeterminateError ClosedError ValidationError
+   */
+  readonly claimTasks?: (ids: readonly string[]) => Promise<ClaimVerdict[]>;
   /** Outcomes in the order given. Never throws for stale leases; after the session's end everything is `stale`. */
   report(reports: readonly TaskReport[]): Promise<SettleOutcome[]>;
   /**
