@@ -23,7 +23,7 @@ export const postgresFamily: Family = {
   latency: ['raw:single', 'graphile-worker', 'pg-boss', notify, 'bullmq (postgres)', 'millrace'],
   growth: ['raw:batch-arch', 'graphile-worker', 'millrace'],
   extras: ['claim'],
-  tasks: 50_000,
+  tasks: 200_000,
   unbatchedShare: 0.1,
   ceilings: { usual: 'raw:batch-arch', sequential: 'raw:single', latency: 'raw:single' },
   targets: [

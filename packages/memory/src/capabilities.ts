@@ -18,7 +18,7 @@ export function memoryCapabilities(retention: Retention, maxPayloadBytes: number
     batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false },
     idempotentIds: true,
     claimByName: true,
-    claimById: false,
+    claimById: true,
     unique: { until: ['started', 'settled'], replace: true },
     transactions: true,
     reports: { progress: true, checkpoint: true, log: true, begun: true },

@@ -1,4 +1,4 @@
-import { type ClaimRequest, type Delivery, transition } from '@millrace/core';
+import { type ClaimRequest, type ClaimVerdict, type Delivery, isTerminal, transition } from '@millrace/core';
 import type { StoreState } from './store.ts';
 import type { StoredSession } from './stored-session.ts';
 import { isExpired, type StoredTask, stateOf } from './stored-task.ts';
@@ -26,6 +26,22 @@ export function claimTasks(store: StoreState, session: StoredSession, filter: Cl
     deliveries.push(deliveryOf(task, session.id));
   }
   return deliveries;
+}
+
+/** Gives the session one task of which it knows the id, or says why not. */
+export function claimById(store: StoreState, session: StoredSession, id: string): ClaimVerdict {
+  const now = store.now();
+  const task = store.find(id);
+  if (task === undefined) return { status: 'gone' };
+  // Nobody may start what a transaction is about to replace; it is free when that ends.
+  if (task.state === 'running' || task.lockedBy !== undefined) return { status: 'held' };
+  if (isTerminal(task.state) || isExpired(task, now)) return { status: 'ended' };
+  if (task.state === 'paused') return { status: 'paused' };
+  // When it is due is said also while its queue is paused: who brings it need not try before.
+  if (task.runAt > now) return { status: 'early', dueInMs: task.runAt - now };
+  if (store.pausedQueues.has(task.queue)) return { status: 'queue-paused' };
+  start(store, task, session, now);
+  return { status: 'claimed', delivery: deliveryOf(task, session.id) };
 }
 
 /** How long until a claim that found nothing may find something without anybody saying so. */

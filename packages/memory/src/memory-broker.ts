@@ -5,10 +5,13 @@ import {
   type Capabilities,
   type Clock,
   type EnqueueOutcome,
+  type Guard,
   type MaintenanceBudget,
   type MaintenanceReport,
   type MillraceError,
   type NewTask,
+  type OverdueRequest,
+  type OverdueTask,
   type QueueStore,
   type Session,
   type SessionOptions,
@@ -16,7 +19,14 @@ import {
   type TaskStore,
   ValidationError,
 } from '@millrace/core';
-import { checkInteger, checkSessionOptions, findTaskError, Lifecycle, throwIfAborted } from '@millrace/core/adapter';
+import {
+  checkInteger,
+  checkOverdueRequest,
+  checkSessionOptions,
+  findTaskError,
+  Lifecycle,
+  throwIfAborted,
+} from '@millrace/core/adapter';
 import { memoryCapabilities } from './capabilities.ts';
 import { placeTask, waitUntilFree } from './enqueue.ts';
 import { maintainStore } from './maintenance.ts';
@@ -28,6 +38,7 @@ import {
   readMaxPayloadBytes,
   readRetention,
 } from './options.ts';
+import { overdueTasks } from './overdue.ts';
 import { MemoryQueueStore } from './queue-store.ts';
 import { MemorySession } from './session.ts';
 import { type MemoryStore, StoreState } from './store.ts';
@@ -54,7 +65,15 @@ export interface MemoryBroker extends Broker<MemoryTransaction> {
  * @throws ValidationError naming the option
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
-  checkOptions(options);
+  return makeStoreBroker(options, 'memoryBroker');
+}
+
+/**
+ * A memory broker that can tell what is overdue.
+ * @param taker what takes the options, for the message. @throws ValidationError naming the option
+ */
+export function makeStoreBroker(options: MemoryBrokerOptions, taker: string): MemoryBroker & Pick<Guard, 'overdue'> {
+  checkOptions(options, taker);
   return new StoreBroker(findStore(options), options);
 }
 
@@ -65,7 +84,7 @@ function findStore(options: MemoryBrokerOptions): StoreState {
   throw new ValidationError('store must come from createMemoryStore()', { option: 'store' });
 }
 
-class StoreBroker implements MemoryBroker {
+class StoreBroker implements MemoryBroker, Pick<Guard, 'overdue'> {
   readonly kind = 'memory';
   readonly queues: QueueStore;
   readonly tasks: TaskStore;
@@ -150,6 +169,12 @@ class StoreBroker implements MemoryBroker {
     throwIfAborted(budget.signal, 'maintain');
     checkInteger(budget.maxTasks, 'maxTasks', 1, Number.MAX_SAFE_INTEGER);
     return maintainStore(this.store, budget, this.#retention);
+  }
+
+  async overdue(request: OverdueRequest): Promise<OverdueTask[]> {
+    this.#requireOpen('overdue');
+    checkOverdueRequest(request);
+    return overdueTasks(this.store, request);
   }
 
   async health(): Promise<BrokerHealth> {

@@ -34,9 +34,12 @@ export interface Retention {
   readonly failedMs: number | null;
 }
 
-/** Checks what can be checked without a store. @throws ValidationError naming the option */
-export function checkOptions(options: MemoryBrokerOptions): void {
-  checkKnownOptions(options, ['clock', 'store', 'name', 'retention', 'maxPayloadBytes'], 'memoryBroker');
+/**
+ * Checks what can be checked without a store.
+ * @param taker what takes the options, for the message. @throws ValidationError naming the option
+ */
+export function checkOptions(options: MemoryBrokerOptions, taker: string): void {
+  checkKnownOptions(options, ['clock', 'store', 'name', 'retention', 'maxPayloadBytes'], taker);
   if (options.name !== undefined) checkName(options.name, 'name');
   if (options.name !== undefined && options.store !== undefined) {
     throw new ValidationError('name and store both say which tasks are shared; give one of them', { option: 'name' });

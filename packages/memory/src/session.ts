@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   type Capabilities,
   type ClaimRequest,
+  type ClaimVerdict,
   type Clock,
   ClosedError,
   type Delivery,
@@ -11,8 +12,8 @@ import {
   type SettleOutcome,
   type TaskReport,
 } from '@millrace/core';
-import { checkClaimRequest, type Heartbeat, startHeartbeat } from '@millrace/core/adapter';
-import { claimTasks, msUntilNextDue } from './claim.ts';
+import { checkClaimIds, checkClaimRequest, type Heartbeat, startHeartbeat } from '@millrace/core/adapter';
+import { claimById, claimTasks, msUntilNextDue } from './claim.ts';
 import { endRun } from './end-run.ts';
 import { checkSettle, reportTask, settleTask } from './settle.ts';
 import type { StoreState } from './store.ts';
@@ -70,6 +71,13 @@ export class MemorySession implements Session {
       listener.close();
     }
   }
+
+  readonly claimTasks = async (ids: readonly string[]): Promise<ClaimVerdict[]> => {
+    checkClaimIds(ids, this.#requireRunning('session.claimTasks'));
+    if (this.lost.aborted) throw this.lost.reason;
+    const presence = this.#requirePresence();
+    return ids.map((id) => claimById(this.#store, presence, id));
+  };
 
   async report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
     return reports.map((report) => (this.lost.aborted ? 'stale' : reportTask(this.#store, this.id, report)));

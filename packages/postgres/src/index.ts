@@ -3,6 +3,7 @@
  * @module
  */
 export type { PostgresTransaction } from './enqueue.ts';
+export { type PostgresGuard, type PostgresGuardOptions, postgresGuard } from './guard.ts';
 export type {
   ConnectionOptions,
   PgliteBrokerOptions,

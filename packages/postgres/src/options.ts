@@ -89,11 +89,11 @@ const storeOptions = [
 ] as const;
 
 /** @throws ValidationError naming the option */
-export function checkPostgresOptions(options: PostgresBrokerOptions): void {
-  checkKnownOptions(options, ['url', 'client', 'pool', 'poolSize', 'pooler', ...storeOptions], 'postgresBroker');
+export function checkPostgresOptions(options: PostgresBrokerOptions, caller: string): void {
+  checkKnownOptions(options, ['url', 'client', 'pool', 'poolSize', 'pooler', ...storeOptions], caller);
   const given = [options.url, options.client, options.pool].filter((way) => way !== undefined);
   if (given.length !== 1) {
-    throw new ValidationError('postgresBroker needs exactly one of url, client and pool', { option: 'url' });
+    throw new ValidationError(`${caller} needs exactly one of url, client and pool`, { option: 'url' });
   }
   const url: unknown = options.url;
   if (url !== undefined && typeof url !== 'string') {

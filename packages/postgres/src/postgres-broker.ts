@@ -16,7 +16,12 @@ import { clientConfigOf } from './url.ts';
  * @throws ValidationError naming the option, ConfigurationError for a URL that is none
  */
 export function postgresBroker(options: PostgresBrokerOptions): PostgresBroker {
-  checkPostgresOptions(options);
+  return makeStoreBroker(options, 'postgresBroker');
+}
+
+/** A broker that can tell what is overdue. `caller`: whose options these are, for messages. */
+export function makeStoreBroker(options: PostgresBrokerOptions, caller: string): StoreBroker {
+  checkPostgresOptions(options, caller);
   const settings = readStoreOptions(options);
   const statements = loadStatements(settings.schema);
   const config = options.url === undefined ? options.client : clientConfigOf(options.url);

@@ -1,15 +1,18 @@
-import type {
-  Delivery,
-  FailureKind,
-  StopRequest,
-  TaskError,
-  TaskHeaders,
-  TaskLogLine,
-  TaskRecord,
-  TaskState,
+import {
+  type Delivery,
+  type FailureKind,
+  priorityRange,
+  type StopRequest,
+  type TaskError,
+  type TaskHeaders,
+  type TaskLogLine,
+  type TaskRecord,
+  type TaskState,
 } from '@millrace/core';
 import type { Cell, Row } from './connection.ts';
 
+/** As in claim-tasks.sql. */
+const firstVersion = 1;
 const noHeaders: TaskHeaders = Object.freeze({});
 
 /** A row of a claim with what its place in the line depends on. */
@@ -20,18 +23,27 @@ export interface ClaimedRow {
   readonly place: string;
 }
 
-/** Reads a row of claim-tasks.sql. Called for every task that is run: no intermediate objects. */
-export function readClaimedRow(row: Row, sessionId: string): ClaimedRow {
+/** What a claim asked for, and its rows therefore need not say. */
+export interface Asked {
+  readonly name?: string | undefined;
+  readonly queue?: string | undefined;
+}
+
+/**
+ * Reads a row of claim-tasks.sql, where null stands for what is usual. Called for every task that is run: no
+ * intermediate objects.
+ */
+export function readClaimedRow(row: Row, sessionId: string, asked: Asked = {}): ClaimedRow {
   const delivery: Mutable<Delivery> = {
-    lease: { taskId: row[0] as string, fence: row[1] as number, attempt: row[2] as number, sessionId },
-    name: row[3] as string,
-    queue: row[4] as string,
+    lease: { taskId: row[0] as string, fence: row[1] as number, attempt: (row[2] ?? row[1]) as number, sessionId },
+    name: (row[3] ?? asked.name) as string,
+    queue: (row[4] ?? asked.queue) as string,
     headers: readHeaders(row[6]),
-    priority: row[7] as number,
+    priority: (row[7] ?? priorityRange.normal) as number,
     maxAttempts: (row[8] as number | null) ?? Number.POSITIVE_INFINITY,
-    version: row[14] as number,
+    version: (row[14] ?? firstVersion) as number,
     createdAt: row[15] as number,
-    runAt: row[16] as number,
+    runAt: (row[16] ?? row[15]) as number,
   };
   const [, , , , , input, , , , timeoutMs, checkpoint, key, group, owner] = row;
   if (input !== null) delivery.input = input as string;

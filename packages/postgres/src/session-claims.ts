@@ -1,6 +1,14 @@
-import { type ClaimRequest, type Clock, type Delivery, isMillraceError, type StopRequest } from '@millrace/core';
+import {
+  type ClaimRequest,
+  type ClaimVerdict,
+  type Clock,
+  type Delivery,
+  isMillraceError,
+  type StopRequest,
+} from '@millrace/core';
 import { textArray } from './array-literal.ts';
-import { type Claimant, claimTasks, readClaimedRows } from './claim.ts';
+import { type Claimant, claimByIds, claimTasks, readClaimedRows } from './claim.ts';
+import { isStorable } from './filter.ts';
 import type { ClaimedRow } from './rows.ts';
 
 /** What a session knows of a task it holds. */
@@ -27,7 +35,7 @@ export class SessionClaims {
   readonly #time: ClaimTime;
   /** Statements that may be giving us tasks right now. */
   readonly #sending = new Set<Promise<unknown>>();
-  /** Found again after the answer to a claim was lost; handed out by the next claims. */
+  /** Found again after the answer to a claim was lost; handed out by the next claims, or given back. */
   readonly #recovered: Delivery[] = [];
   #turn = 0;
   #answerLost = false;
@@ -60,6 +68,74 @@ export class SessionClaims {
       if (left <= 0) throw error;
       await this.#recover(left);
       return this.#recovered.splice(0, request.limit);
+    }
+  }
+
+  /** Claims these tasks. Verdicts in the order given; `lost` when the session has ended. */
+  async takeThese(ids: readonly string[]): Promise<ClaimVerdict[] | 'lost'> {
+    const { clock, operationTimeoutMs } = this.#time;
+    const until = clock.monotonic() + operationTimeoutMs;
+    const verdicts = new Map<string, ClaimVerdict>();
+    let unanswered: unknown;
+    try {
+      for (let open = ids.filter(isStorable); open.length > 0; open = open.filter((id) => !verdicts.has(id))) {
+        if (this.#answerLost) await this.#recover(Math.max(1, until - clock.monotonic()));
+        this.#handOut(open, verdicts);
+        const wanted = open.filter((id) => !verdicts.has(id));
+        if (wanted.length === 0) break;
+        try {
+          if (!(await this.#askFor(wanted, verdicts, until))) return 'lost';
+        } catch (error) {
+          if (!isMillraceError(error, 'INDETERMINATE')) throw error;
+          this.#answerLost = true;
+          unanswered = error;
+          if (clock.monotonic() >= until) throw error;
+        }
+      }
+      return ids.map((id) => verdicts.get(id) ?? { status: 'gone' });
+    } catch (error) {
+      // What was given but cannot be handed out now.
+      for (const verdict of verdicts.values()) if ('delivery' in verdict) this.#recovered.push(verdict.delivery);
+      throw unanswered ?? error;
+    }
+  }
+
+  /** Finds out what lost answers were about, and takes it from what the next claims would get. */
+  async takeStrays(): Promise<readonly Delivery[]> {
+    if (this.#answerLost) await this.#recover(this.#time.operationTimeoutMs);
+    return this.#recovered.splice(0);
+  }
+
+  /** They could not be given back: the next claims hand them out. */
+  keepStrays(strays: readonly Delivery[]): void {
+    this.#recovered.push(...strays);
+  }
+
+  /** Asks the server for tasks, and notes what it says. What is left without a verdict has to be asked for again. */
+  async #askFor(ids: readonly string[], verdicts: Map<string, ClaimVerdict>, until: number): Promise<boolean> {
+    const { clock } = this.#time;
+    const timeoutMs = Math.max(1, until - clock.monotonic());
+    const answers = await track(this.#sending, claimByIds(this.#claimant, ids, timeoutMs));
+    for (const [id, answer] of answers ?? []) {
+      if (answer.status === 'claimed') {
+        const [delivery] = this.#remember([answer.row]) as [Delivery];
+        verdicts.set(id, { status: 'claimed', delivery });
+      } else if (answer.status !== 'ours') verdicts.set(id, answer);
+      else if (this.held.has(id) || clock.monotonic() >= until) verdicts.set(id, { status: 'held' });
+      // Given to us without our knowing, by a claim that was carried out after it had been given up here.
+      else this.#answerLost = true;
+    }
+    return answers !== undefined;
+  }
+
+  /** Gives what was found again to whom asks for it. */
+  #handOut(ids: readonly string[], verdicts: Map<string, ClaimVerdict>): void {
+    if (this.#recovered.length === 0) return;
+    const wanted = new Set(ids);
+    for (const delivery of this.#recovered.splice(0)) {
+      const { taskId } = delivery.lease;
+      if (wanted.has(taskId)) verdicts.set(taskId, { status: 'claimed', delivery });
+      else this.#recovered.push(delivery);
     }
   }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   type Capabilities,
   type ClaimRequest,
+  type ClaimVerdict,
   ClosedError,
   type Delivery,
   type Session,
@@ -11,7 +12,7 @@ import {
   type StopRequest,
   type TaskReport,
 } from '@millrace/core';
-import { checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
+import { checkClaimIds, checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
 import { textArray } from './array-literal.ts';
 import { type Claimant, findNextDue } from './claim.ts';
 import type { CallOptions, Database } from './connection.ts';
@@ -127,6 +128,17 @@ export class PostgresSession implements Session {
     }
   }
 
+  readonly claimTasks = async (ids: readonly string[]): Promise<ClaimVerdict[]> => {
+    checkClaimIds(ids, this.#requireRunning('session.claimTasks'));
+    if (this.lost.aborted) throw this.lost.reason;
+    const verdicts = await track(this.#claims, this.#taken.takeThese(ids));
+    if (verdicts === 'lost') this.#heartbeat.declareLost('the broker has ended it');
+    if (this.lost.aborted) throw this.lost.reason;
+    // Ending gives back what came in the meantime.
+    this.#requireRunning('session.claimTasks');
+    return verdicts as ClaimVerdict[];
+  };
+
   async report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
     for (const report of reports) checkReport(report);
     if (this.#isOver()) return reports.map(() => 'stale');
@@ -191,6 +203,7 @@ export class PostgresSession implements Session {
       this.#tell(taskId, fence, request);
     }
     this.#watchStrays(Number(held));
+    void this.#giveBackStrays();
     return 'alive';
   }
 
@@ -204,6 +217,18 @@ export class PostgresSession implements Session {
       this.#options.onSignal({ taskId, fence, request });
     } catch {
       // A holder that cannot listen still finds out when it settles; it must not take the process down.
+    }
+  }
+
+  /** Nobody may ask for it again, so what was found after its answer was lost goes back, uncharged. */
+  async #giveBackStrays(): Promise<void> {
+    try {
+      const strays = await this.#taken.takeStrays();
+      if (strays.length === 0) return;
+      const outcomes = await this.settle(strays.map(({ lease }) => ({ type: 'release', lease })));
+      this.#taken.keepStrays(strays.filter((_stray, index) => outcomes[index] === 'unknown'));
+    } catch {
+      // The next beat tries again.
     }
   }
 

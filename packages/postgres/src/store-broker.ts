@@ -4,15 +4,25 @@ import type {
   BrokerHealth,
   Capabilities,
   EnqueueOutcome,
+  Guard,
   MaintenanceBudget,
   MaintenanceReport,
   NewTask,
+  OverdueRequest,
+  OverdueTask,
   QueueStore,
   Session,
   SessionOptions,
   TaskStore,
 } from '@millrace/core';
-import { checkInteger, checkSessionOptions, Lifecycle, throwIfAborted, Wakeups } from '@millrace/core/adapter';
+import {
+  checkInteger,
+  checkOverdueRequest,
+  checkSessionOptions,
+  Lifecycle,
+  throwIfAborted,
+  Wakeups,
+} from '@millrace/core/adapter';
 import { postgresCapabilities } from './capabilities.ts';
 import type { Database } from './connection.ts';
 import { Endings } from './endings.ts';
@@ -37,7 +47,7 @@ const probeMs = 1_000;
 const healthTimeoutMs = 3_000;
 
 /** The broker on either kind of connection. */
-export class StoreBroker implements PostgresBroker {
+export class StoreBroker implements PostgresBroker, Pick<Guard, 'overdue'> {
   readonly kind: 'postgres' | 'pglite';
   readonly queues: QueueStore;
   readonly tasks: TaskStore;
@@ -168,6 +178,20 @@ export class StoreBroker implements PostgresBroker {
       onWork: this.#onWork,
     };
     return maintainStore(context, budget);
+  }
+
+  async overdue(request: OverdueRequest): Promise<OverdueTask[]> {
+    this.#requireOpen('overdue');
+    checkOverdueRequest(request);
+    const { dueForMs, limit } = request;
+    const call = { op: 'overdue', writes: false };
+    const rows = await this.#database.query(this.#statements.findOverdue, [dueForMs, limit], call);
+    return rows.map(([id, name, queue, priority]) => ({
+      id: String(id),
+      name: String(name),
+      queue: String(queue),
+      priority: Number(priority),
+    }));
   }
 
   async health(): Promise<BrokerHealth> {

@@ -105,6 +105,11 @@ export function harnessAt(url: string): BrokerHarness {
           const sessions = await client.query(`select count(*)::integer as count from "${namespace}".session`);
           return { connections: Number(rows[0].count), sessions: Number(sessions.rows[0].count) };
         }),
+      threadUrl: ({ url, namespace }) => {
+        const address = new URL(url);
+        address.searchParams.set('schema', namespace);
+        return address.href;
+      },
       ageAdapter: ({ namespace }) =>
         ask(async (client) => {
           await client.query(`insert into "${namespace}".schema_version (version, name) values (9999, 'of tomorrow')`);

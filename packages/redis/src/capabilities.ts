@@ -22,7 +22,7 @@ export function redisCapabilities(settings: StoreSettings, facts: ServerFacts): 
     batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false },
     idempotentIds: true,
     claimByName: true,
-    claimById: false,
+    claimById: true,
     unique: { until: ['started', 'settled'], replace: true },
     transactions: false,
     reports: { progress: true, checkpoint: true, log: true, begun: true },

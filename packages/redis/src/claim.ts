@@ -1,4 +1,4 @@
-import type { ClaimRequest, Delivery } from '@millrace/core';
+import type { ClaimRequest, ClaimVerdict, Delivery } from '@millrace/core';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { hasCheckpoint, readDelivery } from './stored-task.ts';
@@ -47,6 +47,64 @@ export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Pro
   return { deliveries: readDeliveries(reply, 1, queue, sessionId), inMs: spanOf(reply[0]) };
 }
 
+/** What a queue says of a task asked for by its id. */
+export type IdAnswer =
+  | ClaimVerdict
+  /** The session runs it already, as far as the server knows. */
+  | { readonly status: 'ours' }
+  /** Other queues may have it. */
+  | { readonly status: 'elsewhere' };
+
+/** Which tasks one queue is asked for. */
+export interface IdClaim {
+  readonly queue: string;
+  /** Whether the session may be new there. */
+  readonly joins: boolean;
+  readonly ids: readonly string[];
+}
+
+const statusLetters: Readonly<Record<string, Exclude<IdAnswer['status'], 'claimed' | 'early'>>> = {
+  '': 'elsewhere',
+  o: 'ours',
+  h: 'held',
+  z: 'paused',
+  q: 'queue-paused',
+  e: 'ended',
+};
+
+/**
+ * Takes these tasks of one queue, as far as they are to be had. Those without an answer have to be asked for again: they
+ * are large. `lost` when the session is over there.
+ */
+export async function claimByIds(
+  { connection, keys, sessionId, ttlMs, worker }: Claimant,
+  { queue, joins, ids }: IdClaim,
+  timeoutMs: number,
+): Promise<ReadonlyMap<string, IdAnswer> | 'lost'> {
+  const args = [sessionId, String(ttlMs), joins ? '1' : '0', worker, ...ids];
+  const options = { op: 'session.claimTasks', timeoutMs };
+  const reply = (await connection.run('claimTheseTasks', keys.queue(queue), args, options)) as string[];
+  if (reply[0] === 'lost') return 'lost';
+  const answers = new Map<string, IdAnswer>();
+  let at = 0;
+  for (const id of ids) {
+    const text = reply[at] as string;
+    const letter = text.slice(0, 1);
+    if (letter === 'c') {
+      const parts = [text.slice(1), ...reply.slice(at + 1, at + 3)];
+      const delivery = readDeliveryAt(parts, 0, queue, sessionId);
+      answers.set(id, { status: 'claimed', delivery });
+      at += partsOf(parts[0] as string);
+      continue;
+    }
+    at += 1;
+    const status = statusLetters[letter];
+    if (letter === 'w') answers.set(id, { status: 'early', dueInMs: Number(text.slice(1)) });
+    else if (status !== undefined) answers.set(id, { status });
+  }
+  return answers;
+}
+
 /** What a session holds in a queue beyond what it knows of. */
 export async function findStrays(
   { connection, keys, sessionId }: Claimant,
@@ -65,13 +123,21 @@ function readDeliveries(
   sessionId: string,
 ): Delivery[] {
   const deliveries: Delivery[] = [];
-  for (let at = from; at < reply.length; ) {
-    const lease = reply[at] as string;
-    const checkpoint = hasCheckpoint(lease) ? (reply[at + 2] as string) : undefined;
-    deliveries.push(readDelivery(lease, reply[at + 1] as string, checkpoint, queue, sessionId));
-    at += checkpoint === undefined ? 2 : 3;
+  for (let at = from; at < reply.length; at += partsOf(reply[at] as string)) {
+    deliveries.push(readDeliveryAt(reply, at, queue, sessionId));
   }
   return deliveries;
+}
+
+function readDeliveryAt(reply: readonly (string | number)[], at: number, queue: string, sessionId: string): Delivery {
+  const lease = reply[at] as string;
+  const checkpoint = hasCheckpoint(lease) ? (reply[at + 2] as string) : undefined;
+  return readDelivery(lease, reply[at + 1] as string, checkpoint, queue, sessionId);
+}
+
+/** How many texts a delivery takes, given its first. */
+function partsOf(lease: string): number {
+  return hasCheckpoint(lease) ? 3 : 2;
 }
 
 /** What a queue has for a claim of several. */

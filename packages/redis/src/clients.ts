@@ -1,3 +1,4 @@
+import type { Clock, TimerHandle } from '@millrace/core';
 import { reconnectDelay } from '@millrace/core/adapter';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { Client, Driver } from './driver.ts';
@@ -32,11 +33,17 @@ function ownOptions(name: string, connectTimeout: number): OwnOptions {
     connectionName: name,
     disableClientInfo: true,
     connectTimeout,
+    sentinelCommandTimeout: connectTimeout,
+    // An old master that lives takes writes for seconds after another has its place, and throws them away.
+    failoverDetector: true,
     // A dead link does not say goodbye.
     disconnectTimeout: 200,
     retryStrategy: pauseBefore,
   };
 }
+
+/** A machine that is gone does not refuse. Another one may have its place by the next attempt. */
+const longestConnectMs = 3_000;
 
 /** Sessions are short-lived: whoever waits long after the server is back has lost its tasks by then. */
 const longestPauseMs = 1_000;
@@ -64,8 +71,34 @@ function ownClusterOptions(name: string, connectTimeout: number, given: ClusterO
   };
 }
 
+/**
+ * Makes a client try again when a server takes its connection and then says nothing, as one that is frozen does. Where
+ * only one server can be meant, trying again leads to it as well, so it is waited for.
+ */
+export function leaveSilentServers(client: Client, timeoutMs: number, clock: Clock): void {
+  if (!client.isCluster && !(client as Redis).options.sentinels) return;
+  let timer: TimerHandle | undefined;
+  const heard = (): void => {
+    if (timer !== undefined) clock.clearTimer(timer);
+    timer = undefined;
+  };
+  client.on('connect', () => {
+    heard();
+    timer = clock.setTimer(() => client.disconnect(true), Math.min(timeoutMs, longestConnectMs));
+  });
+  for (const event of ['ready', 'close', 'end']) client.on(event, heard);
+}
+
+/** Ends a client for good. */
+export function disconnect(client: Client): void {
+  // One that has just been connecting would begin to watch the Sentinels, and never stop.
+  if (!client.isCluster) (client as Redis).options.failoverDetector = false;
+  client.disconnect();
+}
+
 /** The way to a server that the options describe. @throws ConfigurationError for a URL that is none */
-export function clientMaker(options: RedisBrokerOptions, connectTimeout: number): MakeClient {
+export function clientMaker(options: RedisBrokerOptions, operationTimeoutMs: number): MakeClient {
+  const connectTimeout = Math.min(operationTimeoutMs, longestConnectMs);
   const own = (name: string): OwnOptions => ownOptions(name, connectTimeout);
   if ('connect' in options && options.connect !== undefined) {
     const { connect } = options;

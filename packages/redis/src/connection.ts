@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@millrace/core';
 import { reconnectDelay, sleep } from '@millrace/core/adapter';
-import type { MakeClient } from './clients.ts';
+import { disconnect, leaveSilentServers, type MakeClient } from './clients.ts';
+import { Copies } from './copies.ts';
 import { type Client, type Driver, importDriver, isCluster } from './driver.ts';
 import { ConnectionLostError, closed, DeadlineError, explainFailure, type FailedCall } from './errors.ts';
 import type { StoreSettings } from './options.ts';
 import type { Script, ScriptName } from './scripts.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
 import { Subscriber } from './subscriber.ts';
-import { checkDurable } from './wait-for-copies.ts';
 
 /** How a call is made. */
 export interface CallOptions {
@@ -33,6 +33,12 @@ export interface ConnectionSettings {
 const ignore = (): void => {};
 
 /**
+ * What makes a lease, finds one again, or notes that its run has begun. A server that took over without knowing of it
+ * would give the task, and the fence, to another while the first holder trusts it.
+ */
+const leaseScripts: ReadonlySet<ScriptName> = new Set(['claimTasks', 'claimTheseTasks', 'readHeld', 'reportTasks']);
+
+/**
  * The connection every call goes through. Calls wait for a lost one to come back, have a deadline, and fail with an
  * error that says whether they may have been applied.
  */
@@ -45,9 +51,12 @@ export class RedisConnection {
   readonly #waiting = new Set<() => void>();
   readonly #stop = new AbortController();
   readonly #subscriber: Subscriber;
+  readonly #copies: Copies;
   #driver: Driver | undefined;
   #client: Client | undefined;
   #lastError: unknown;
+  /** Grows with each connection that was lost. */
+  #link = 0;
   /** The connection was given up and is not closed yet. */
   #leaving = false;
 
@@ -62,6 +71,11 @@ export class RedisConnection {
       makeClient: () => this.#makeSubscriber(),
       onMessage,
       onGap,
+    });
+    this.#copies = new Copies({
+      store: settings.store,
+      send: (name, args, timeoutMs) => this.#race(this.#send(this.#client as Client, name, args), timeoutMs),
+      stop: this.#stop.signal,
     });
   }
 
@@ -82,8 +96,12 @@ export class RedisConnection {
     this.#client = client;
     this.#lastError = undefined;
     client.setMaxListeners(0);
+    leaveSilentServers(client, store.operationTimeoutMs, this.#clock);
     client.on('error', (error) => this.#onError(error));
-    client.on('ready', () => this.#wakeWaiting());
+    client.on('ready', () => {
+      this.#wakeWaiting();
+      if (this.#link > 0) void this.#subscriber.check();
+    });
     client.on('close', () => {
       this.#leaving = false;
       this.#loseAll();
@@ -102,7 +120,7 @@ export class RedisConnection {
       await Promise.all(masters.flatMap((master) => load.map((args) => this.#ask(master, 'script', args, call))));
       return facts;
     } catch (error) {
-      const thrown = error instanceof ConnectionLostError || isPlainClose(error) ? (this.#lastError ?? error) : error;
+      const thrown = saysNothing(error) ? (this.#lastError ?? error) : error;
       throw explainFailure(thrown, { op: 'open', sent: false, writes: false }).error;
     }
   }
@@ -119,7 +137,8 @@ export class RedisConnection {
   /** Runs a script on keys of one slot. */
   runOnKeys(name: ScriptName, keys: readonly string[], args: readonly string[], call: CallOptions): Promise<unknown> {
     const script = this.#settings.scripts[name];
-    return this.#repeat(call, (client) => this.#evaluate(client, script, keys, args));
+    const durable = call.durable === true || leaseScripts.has(name);
+    return this.#repeat({ ...call, durable }, (client) => this.#evaluate(client, script, keys, args));
   }
 
   /** Sends a command whose first argument is a key. */
@@ -131,7 +150,7 @@ export class RedisConnection {
   async reset(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
-    client?.disconnect();
+    if (client !== undefined) disconnect(client);
     this.#loseAll();
   }
 
@@ -140,7 +159,7 @@ export class RedisConnection {
     await this.#subscriber.close();
     const client = this.#client;
     this.#client = undefined;
-    client?.disconnect();
+    if (client !== undefined) disconnect(client);
     this.#loseAll();
     this.#wakeWaiting();
   }
@@ -151,6 +170,7 @@ export class RedisConnection {
     if (this.#client.isCluster) return this.#client;
     const client = this.#settings.makeClient(this.#driver, this.#settings.name);
     client.on('error', ignore);
+    leaveSilentServers(client, this.#settings.store.operationTimeoutMs, this.#clock);
     return client;
   }
 
@@ -167,14 +187,12 @@ export class RedisConnection {
         // Sent at once if that is possible: the server works while more is written here.
         const client = this.#client?.status === 'ready' ? this.#client : await this.#ready(call.op, left());
         failedCall.sent = true;
-        const wait = call.durable === true && (store.replicas > 0 || store.disk);
-        const answer = this.#race(send(client), left());
-        if (!wait) return await answer;
-        const copies = checkDurable(store, call.op, left(), (name, args) => this.#send(client, name, args));
-        // Both fail together when the connection does.
-        copies.catch(ignore);
-        const result = await answer;
-        await this.#race(copies, left());
+        const link = this.#link;
+        const result = await this.#race(send(client), left());
+        if (call.durable !== true || !this.#copies.wanted) return result;
+        // Another server could have copies, and lack this.
+        if (link !== this.#link) throw new ConnectionLostError('the connection was lost');
+        await this.#race(this.#copies.reached(call.op, left()), left());
         return result;
       } catch (error) {
         if (this.#stop.signal.aborted) throw closed(call.op);
@@ -286,6 +304,7 @@ export class RedisConnection {
   }
 
   #loseAll(): void {
+    this.#link += 1;
     for (const lose of [...this.#underway]) lose(new ConnectionLostError('the connection was lost'));
   }
 }
@@ -296,6 +315,8 @@ async function connect(client: Client): Promise<void> {
   await new Promise<void>((resolve) => client.once('ready', () => resolve()));
 }
 
-function isPlainClose(error: unknown): boolean {
+/** Whether what the driver has told in between says more. */
+function saysNothing(error: unknown): boolean {
+  if (error instanceof ConnectionLostError || error instanceof DeadlineError) return true;
   return error instanceof Error && /^Connection is closed|None of startup nodes/.test(error.message);
 }

@@ -23,8 +23,6 @@ export interface EnqueueContext {
   readonly locator: Locator;
   readonly settings: StoreSettings;
   readonly capabilities: Capabilities;
-  /** Whether the client may send a call again by itself, as a caller's own may: then no id is new for certain. */
-  readonly mayResend: boolean;
   /** Queues that have got tasks. */
   readonly wake: (queues: Iterable<string>) => void;
 }
@@ -58,12 +56,7 @@ export async function enqueueTasks(
     if (error === undefined) valid.push(index);
     else outcomes[index] = { status: 'rejected', error };
   }
-  let mayBeThere = context.mayResend;
-  for (const round of roundsOf(tasks, valid)) {
-    await storeRound({ ...context, mayResend: mayBeThere }, tasks, round, outcomes);
-    // What is left has met its own id.
-    mayBeThere = true;
-  }
+  for (const round of roundsOf(tasks, valid)) await storeRound(context, tasks, round, outcomes);
   return outcomes;
 }
 
@@ -200,10 +193,9 @@ async function storePart(
   const { connection, keys, settings, registry, locator } = context;
   const { names, special } = describe(tasks, indexes);
   const ids = indexes.map((index) => (tasks[index] as NewTask).id);
-  const mayBeThere = context.mayResend || indexes.some((index) => (tasks[index] as NewTask).fresh !== true);
   const packed = packIds(ids);
   const args = [
-    ...[String(settings.maxQueueLength ?? 0), names, special, mayBeThere ? '1' : '0', String(ids.length), packed],
+    ...[String(settings.maxQueueLength ?? 0), names, special, String(ids.length), packed],
     ...contents,
     ...(packed === '' ? ids : []),
   ];

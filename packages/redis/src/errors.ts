@@ -69,6 +69,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
 const tlsCodes = /^(ERR_TLS_|ERR_SSL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|CERT_|EPROTO$|ERR_OSSL)/;
 const configurationMessages =
   /WRONGPASS|NOAUTH|NOPERM|invalid (username-password|password)|cluster support disabled|DB index is out of range|certificate/i;
+const unknownMaster = /No such master with that name/;
+/** What WAIT says on a master that has become a replica: what it had taken before may be lost. */
+const demoted = /WAIT(AOF)? cannot be used with replica/;
 const unsentMessages =
   /enableOfflineQueue options is false|Cluster isn't ready|Last error: (Reply)?Error: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)/;
 
@@ -78,9 +81,15 @@ export function explainFailure(thrown: unknown, call: FailedCall): Failure {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const details = { op: call.op, adapter: 'redis', cause: harmlessCause(thrown) };
   if (thrown instanceof DeadlineError) return lost(call, 'the server did not answer in time', 'timeout', details);
+  if (demoted.test(message)) return { ...lost(call, message, 'read-only', details), reconnect: true };
   const word = /^-?([A-Z]+)\b/.exec(message)?.[1] ?? '';
   const meaning = isReply(thrown) ? meaningOf(word, message) : undefined;
   if (meaning !== undefined) return explainReply(meaning, message, call, details);
+  if (unknownMaster.test(message)) {
+    const text = `${call.op}: the Sentinels know no master of that name; check the name in the options`;
+    const error = new ConfigurationError(text, { ...details, reason: 'unknown-master' });
+    return { error, repeat: 'never', reconnect: false };
+  }
   const code = codeOf(thrown);
   if (tlsCodes.test(code) || configurationMessages.test(message)) {
     const text = `${call.op}: cannot connect: ${message}`;

@@ -2,6 +2,7 @@
  * Redis and Valkey as a Millrace broker: one server, behind Sentinels, or a cluster.
  * @module
  */
+export { type RedisGuard, type RedisGuardOptions, redisGuard } from './guard.ts';
 export type {
   ConnectionOptions,
   DurabilityOptions,

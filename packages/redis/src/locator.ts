@@ -30,8 +30,13 @@ export class Locator {
     }
   }
 
-  /** Asks for ids until each is found or every queue has been asked. */
-  async ask<T>(ids: readonly string[], op: string, ask: AskQueue<T>): Promise<Map<string, T>> {
+  /** Asks for ids until each is found or every queue has been asked; or until the caller gives up between two rounds. */
+  async ask<T>(
+    ids: readonly string[],
+    op: string,
+    ask: AskQueue<T>,
+    givesUp: () => boolean = () => false,
+  ): Promise<Map<string, T>> {
     const found = new Map<string, T>();
     let open = [...new Set(ids)];
     const askedAll = new Set<string>();
@@ -57,7 +62,7 @@ export class Locator {
     await Promise.all([...hinted].map(([queue, wanted]) => (queue === undefined ? undefined : askIn(queue, wanted))));
     open = open.filter((id) => !found.has(id));
     if (open.length > 0) await askEverywhere(this.#registry.known);
-    if (open.length > 0) {
+    if (open.length > 0 && !givesUp()) {
       const all = await this.#registry.read(op);
       await askEverywhere(all.filter((queue) => !askedAll.has(queue)));
     }

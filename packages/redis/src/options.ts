@@ -99,12 +99,12 @@ const storeOptions = [
 ] as const;
 
 /** @throws ValidationError naming the option */
-export function checkRedisOptions(options: RedisBrokerOptions): void {
-  checkKnownOptions(options, [...ways, ...storeOptions], 'redisBroker');
+export function checkRedisOptions(options: RedisBrokerOptions, caller: string): void {
+  checkKnownOptions(options, [...ways, ...storeOptions], caller);
   const values = options as Partial<Record<(typeof ways)[number], unknown>>;
   const given = ways.filter((way) => values[way] !== undefined);
   if (given.length !== 1) {
-    throw new ValidationError(`redisBroker needs exactly one of ${ways.join(', ')}`, { option: 'url' });
+    throw new ValidationError(`${caller} needs exactly one of ${ways.join(', ')}`, { option: 'url' });
   }
   const { url, connection, cluster, client, connect } = values;
   if (url !== undefined && typeof url !== 'string') {

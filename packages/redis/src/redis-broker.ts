@@ -5,15 +5,25 @@ import {
   type Capabilities,
   ConfigurationError,
   type EnqueueOutcome,
+  type Guard,
   type MaintenanceBudget,
   type MaintenanceReport,
   type NewTask,
+  type OverdueRequest,
+  type OverdueTask,
   type QueueStore,
   type Session,
   type SessionOptions,
   type TaskStore,
 } from '@millrace/core';
-import { checkInteger, checkSessionOptions, Lifecycle, throwIfAborted, Wakeups } from '@millrace/core/adapter';
+import {
+  checkInteger,
+  checkOverdueRequest,
+  checkSessionOptions,
+  Lifecycle,
+  throwIfAborted,
+  Wakeups,
+} from '@millrace/core/adapter';
 import { redisCapabilities } from './capabilities.ts';
 import { clientMaker } from './clients.ts';
 import { RedisConnection } from './connection.ts';
@@ -24,6 +34,7 @@ import { Locator } from './locator.ts';
 import { maintainStore } from './maintenance.ts';
 import { Notifier } from './notify.ts';
 import { checkRedisOptions, type RedisBrokerOptions, readStoreOptions, type StoreSettings } from './options.ts';
+import { findOverdue } from './overdue.ts';
 import { QueueRegistry } from './queue-registry.ts';
 import { RedisQueueStore } from './queue-store.ts';
 import { makeScripts, type Script, type ScriptName } from './scripts.ts';
@@ -45,17 +56,21 @@ const healthTimeoutMs = 3_000;
  * @throws ValidationError naming the option, ConfigurationError for a URL that is none
  */
 export function redisBroker(options: RedisBrokerOptions): RedisBroker {
-  checkRedisOptions(options);
+  return makeStoreBroker(options, 'redisBroker');
+}
+
+/** A broker that can tell what is overdue. `caller`: whose options these are, for messages. */
+export function makeStoreBroker(options: RedisBrokerOptions, caller: string): StoreBroker {
+  checkRedisOptions(options, caller);
   return new StoreBroker(options, makeScripts());
 }
 
 /** The broker, with scripts that tests may have changed. */
-export class StoreBroker implements RedisBroker {
+export class StoreBroker implements RedisBroker, Pick<Guard, 'overdue'> {
   readonly kind = 'redis';
   readonly queues: QueueStore;
   readonly tasks: TaskStore;
   readonly #settings: StoreSettings;
-  readonly #mayResend: boolean;
   readonly #keys: Keys;
   readonly #connection: RedisConnection;
   readonly #registry: QueueRegistry;
@@ -73,7 +88,6 @@ export class StoreBroker implements RedisBroker {
     const settings = readStoreOptions(options);
     const { clock, pollMs, prefix, operationTimeoutMs } = settings;
     this.#settings = settings;
-    this.#mayResend = 'connect' in options && options.connect !== undefined;
     this.#keys = new Keys(prefix);
     this.#connection = new RedisConnection(
       {
@@ -128,7 +142,6 @@ export class StoreBroker implements RedisBroker {
       locator: this.#locator,
       settings: this.#settings,
       capabilities,
-      mayResend: this.#mayResend,
       wake: (queues: Iterable<string>): void => {
         for (const queue of queues) this.#wakeups.wake(queue);
       },
@@ -145,6 +158,7 @@ export class StoreBroker implements RedisBroker {
       {
         connection: this.#connection,
         keys: this.#keys,
+        locator: this.#locator,
         notifier: this.#notifier,
         wakeups: this.#wakeups,
         settings: this.#settings,
@@ -170,6 +184,12 @@ export class StoreBroker implements RedisBroker {
       onWork: this.#onWork,
     };
     return maintainStore(context, budget);
+  }
+
+  async overdue(request: OverdueRequest): Promise<OverdueTask[]> {
+    this.#requireOpen('overdue');
+    checkOverdueRequest(request);
+    return findOverdue({ connection: this.#connection, keys: this.#keys, registry: this.#registry }, request);
   }
 
   async health(): Promise<BrokerHealth> {

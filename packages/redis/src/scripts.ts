@@ -15,10 +15,12 @@ const { record, place, endRun } = lua;
 const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   beatSession: [record, lua.beatSession],
   claimTasks: [record, place, lua.claimTasks],
+  claimTheseTasks: [record, place, lua.claimTheseTasks],
   lockIds: [lua.lockIds],
   unlockIds: [lua.unlockIds],
   controlTasks: [record, place, lua.controlTasks],
   enqueueTasks: [record, place, lua.enqueueTasks],
+  findOverdue: [record, place, lua.findOverdue],
   findTasks: [record, lua.findTasks],
   leaveQueue: [record, place, endRun, lua.leaveQueue],
   lookForMaintenance: [record, lua.lookForMaintenance],
@@ -39,8 +41,10 @@ const texts: Readonly<Record<ScriptName, readonly string[]>> = {
 export type ScriptName =
   | 'beatSession'
   | 'claimTasks'
+  | 'claimTheseTasks'
   | 'controlTasks'
   | 'enqueueTasks'
+  | 'findOverdue'
   | 'findTasks'
   | 'leaveQueue'
   | 'lockIds'

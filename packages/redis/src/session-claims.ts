@@ -1,5 +1,21 @@
-import { type ClaimRequest, type Delivery, isMillraceError, type StopRequest } from '@millrace/core';
-import { type Claimant, type Claimed, claimFromQueue, findStrays, lookInQueue, planClaims } from './claim.ts';
+import {
+  type ClaimRequest,
+  type ClaimVerdict,
+  type Clock,
+  type Delivery,
+  isMillraceError,
+  type StopRequest,
+} from '@millrace/core';
+import {
+  type Claimant,
+  type Claimed,
+  claimByIds,
+  claimFromQueue,
+  findStrays,
+  lookInQueue,
+  planClaims,
+} from './claim.ts';
+import type { Locator } from './locator.ts';
 
 /** What a session knows of a task it holds. */
 export interface HeldTask {
@@ -7,6 +23,12 @@ export interface HeldTask {
   readonly queue: string;
   /** The last stop the holder was told of. */
   told?: StopRequest;
+}
+
+/** How long a claim may ask the server. */
+export interface ClaimTime {
+  readonly clock: Clock;
+  readonly operationTimeoutMs: number;
 }
 
 /** Most tasks taken by one script: others wait while it runs. */
@@ -21,16 +43,20 @@ export class SessionClaims {
   /** Queues in which a claim was not answered: tasks may be ours there without anybody knowing. */
   readonly #uncertain = new Set<string>();
   readonly #claimant: Claimant;
+  readonly #locator: Locator;
+  readonly #time: ClaimTime;
   /** Scripts that may be giving us tasks right now, by queue. */
   readonly #sending = new Map<string, Set<Promise<unknown>>>();
-  /** Found again after the answer to a claim was lost; handed out by the next claims. */
+  /** Found again after the answer to a claim was lost; handed out by the next claims, or given back. */
   readonly #recovered: Delivery[] = [];
   readonly #served = new Map<string, number>();
   #turn = 0;
-  #recovering: Promise<void> | undefined;
+  readonly #recovering = new Map<string, Promise<void>>();
 
-  constructor(claimant: Claimant) {
+  constructor(claimant: Claimant, locator: Locator, time: ClaimTime) {
     this.#claimant = claimant;
+    this.#locator = locator;
+    this.#time = time;
   }
 
   /** Every queue in which the session may be known. */
@@ -59,11 +85,39 @@ export class SessionClaims {
 
   /** Looks for what answers that got lost were about. @throws UnavailableError */
   async recover(): Promise<void> {
-    if (this.#uncertain.size === 0) return;
-    this.#recovering ??= this.#recoverAll().finally(() => {
-      this.#recovering = undefined;
-    });
-    await this.#recovering;
+    await Promise.all([...this.#uncertain].map((queue) => this.#recoverQueue(queue)));
+  }
+
+  /** Claims these tasks, wherever they are. Verdicts in the order given; `lost` when the session is over. */
+  async takeThese(ids: readonly string[]): Promise<ClaimVerdict[] | 'lost'> {
+    const { clock, operationTimeoutMs } = this.#time;
+    const until = clock.monotonic() + operationTimeoutMs;
+    const verdicts = new Map<string, ClaimVerdict>();
+    this.#handOut(ids, verdicts);
+    let failure: unknown;
+    let isLost = false;
+    const ask = async (queue: string, wanted: readonly string[]): Promise<(ClaimVerdict | undefined)[]> => {
+      try {
+        isLost ||= !(await this.#claimThese(queue, wanted, verdicts, until));
+      } catch (error) {
+        // Another queue may have what is asked for; and what others give must not be lost with this one.
+        failure ??= error;
+      }
+      return wanted.map((id) => verdicts.get(id));
+    };
+    // What is not well formed would be sent as something else.
+    const open = ids.filter((id) => id.isWellFormed() && !verdicts.has(id));
+    try {
+      const givesUp = (): boolean => isLost || (failure !== undefined && clock.monotonic() >= until);
+      if (open.length > 0) await this.#locator.ask(open, 'session.claimTasks', ask, givesUp);
+      if (isLost) return 'lost';
+      if (failure !== undefined && open.some((id) => !verdicts.has(id))) throw failure;
+    } catch (error) {
+      // What was given but cannot be handed out now.
+      for (const verdict of verdicts.values()) if ('delivery' in verdict) this.#recovered.push(verdict.delivery);
+      throw failure ?? error;
+    }
+    return ids.map((id) => verdicts.get(id) ?? { status: 'gone' });
   }
 
   /** A queue holds more for this session than it knows of. */
@@ -71,9 +125,15 @@ export class SessionClaims {
     this.#uncertain.add(queue);
   }
 
-  /** What was found again and nobody has asked for. */
-  takeRecovered(): readonly Delivery[] {
+  /** Finds out what lost answers were about, and takes it from what the next claims would get. */
+  async takeStrays(): Promise<readonly Delivery[]> {
+    await this.recover();
     return this.#recovered.splice(0);
+  }
+
+  /** They could not be given back: the next claims hand them out. */
+  keepStrays(strays: readonly Delivery[]): void {
+    this.#recovered.push(...strays);
   }
 
   /** How many tasks the session knows of in a queue, or `undefined` while a claim there is under way. */
@@ -113,16 +173,71 @@ export class SessionClaims {
     const joins = !this.joined.has(queue);
     const limit = Math.min(plan.limit, mostInScript);
     const work = claimFromQueue(this.#claimant, { queue, joins, names, ...plan, limit });
+    const claimed = await this.#track(queue, work);
+    if (claimed === 'lost') return 'lost';
+    this.joined.add(queue);
+    this.#remember(claimed.deliveries);
+    if (claimed.deliveries.length > 0) this.#served.set(queue, ++this.#turn);
+    return claimed;
+  }
+
+  /** Claims what a queue has of these tasks, and notes what it says of them. False when the session is over there. */
+  async #claimThese(
+    queue: string,
+    ids: readonly string[],
+    verdicts: Map<string, ClaimVerdict>,
+    until: number,
+  ): Promise<boolean> {
+    const { clock } = this.#time;
+    let unanswered: unknown;
+    for (let open = ids; ; ) {
+      if (this.#uncertain.has(queue)) {
+        await this.#recoverQueue(queue).catch((error: unknown) => {
+          throw unanswered ?? error;
+        });
+      }
+      this.#handOut(open, verdicts);
+      open = open.filter((id) => !verdicts.has(id));
+      if (open.length === 0) return true;
+      const claim = { queue, joins: !this.joined.has(queue), ids: open };
+      try {
+        const timeoutMs = Math.max(1, until - clock.monotonic());
+        const answers = await this.#track(queue, claimByIds(this.#claimant, claim, timeoutMs));
+        if (answers === 'lost') return false;
+        for (const [id, answer] of answers) {
+          if (answer.status === 'elsewhere') continue;
+          if (answer.status === 'claimed' || answer.status === 'ours') this.joined.add(queue);
+          if (answer.status !== 'ours') verdicts.set(id, answer);
+          else if (this.held.has(id) || clock.monotonic() >= until) verdicts.set(id, { status: 'held' });
+          // Given to us without our knowing: the answer that said so is gone, or this one is of a second time.
+          else this.#uncertain.add(queue);
+          if (answer.status === 'claimed') this.#remember([answer.delivery]);
+        }
+        open = open.filter((id) => answers.get(id)?.status !== 'elsewhere');
+      } catch (error) {
+        if (!isMillraceError(error, 'INDETERMINATE') || clock.monotonic() >= until) throw unanswered ?? error;
+        unanswered = error;
+      }
+    }
+  }
+
+  /** Gives what was found again to whom asks for it. */
+  #handOut(ids: readonly string[], verdicts: Map<string, ClaimVerdict>): void {
+    if (this.#recovered.length === 0) return;
+    const wanted = new Set(ids);
+    for (const delivery of this.#recovered.splice(0)) {
+      const { taskId } = delivery.lease;
+      if (wanted.has(taskId)) verdicts.set(taskId, { status: 'claimed', delivery });
+      else this.#recovered.push(delivery);
+    }
+  }
+
+  async #track<T>(queue: string, work: Promise<T>): Promise<T> {
     const sending = this.#sending.get(queue) ?? new Set();
     this.#sending.set(queue, sending);
     sending.add(work);
     try {
-      const claimed = await work;
-      if (claimed === 'lost') return 'lost';
-      this.joined.add(queue);
-      this.#remember(claimed.deliveries);
-      if (claimed.deliveries.length > 0) this.#served.set(queue, ++this.#turn);
-      return claimed;
+      return await work;
     } catch (error) {
       if (isMillraceError(error, 'INDETERMINATE')) this.#uncertain.add(queue);
       throw error;
@@ -131,17 +246,23 @@ export class SessionClaims {
     }
   }
 
-  async #recoverAll(): Promise<void> {
-    for (const queue of [...this.#uncertain]) {
-      // What these bring is not lost.
-      await Promise.allSettled([...(this.#sending.get(queue) ?? [])]);
-      const known = [...this.held].flatMap(([id, held]) => (held.queue === queue ? [id] : []));
-      const strays = await findStrays(this.#claimant, queue, known);
-      if (strays.length > 0) this.joined.add(queue);
-      this.#remember(strays);
-      this.#recovered.push(...strays);
-      this.#uncertain.delete(queue);
-    }
+  #recoverQueue(queue: string): Promise<void> {
+    const under = this.#recovering.get(queue);
+    if (under !== undefined) return under;
+    const work = this.#findStrays(queue).finally(() => this.#recovering.delete(queue));
+    this.#recovering.set(queue, work);
+    return work;
+  }
+
+  async #findStrays(queue: string): Promise<void> {
+    // What these bring is not lost.
+    await Promise.allSettled([...(this.#sending.get(queue) ?? [])]);
+    const known = [...this.held].flatMap(([id, held]) => (held.queue === queue ? [id] : []));
+    const strays = await findStrays(this.#claimant, queue, known);
+    if (strays.length > 0) this.joined.add(queue);
+    this.#remember(strays);
+    this.#recovered.push(...strays);
+    this.#uncertain.delete(queue);
   }
 
   #remember(deliveries: readonly Delivery[]): void {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   type Capabilities,
   type ClaimRequest,
+  type ClaimVerdict,
   ClosedError,
   type Delivery,
   type Session,
@@ -10,10 +11,11 @@ import {
   type SettleOutcome,
   type TaskReport,
 } from '@millrace/core';
-import { checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
+import { checkClaimIds, checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
 import type { Claimant } from './claim.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
+import type { Locator } from './locator.ts';
 import type { Notifier } from './notify.ts';
 import type { StoreSettings } from './options.ts';
 import { orLost } from './or-lost.ts';
@@ -25,6 +27,7 @@ import { requestOf } from './stored-task.ts';
 export interface SessionOwner {
   readonly connection: RedisConnection;
   readonly keys: Keys;
+  readonly locator: Locator;
   readonly notifier: Notifier;
   readonly wakeups: Wakeups;
   readonly settings: StoreSettings;
@@ -69,7 +72,7 @@ export class RedisSession implements Session {
     });
     this.lost = this.#heartbeat.lost;
     const claimant: Claimant = { connection, keys, sessionId: this.id, ttlMs, worker: `${instance}\0${host}` };
-    this.#taken = new SessionClaims(claimant);
+    this.#taken = new SessionClaims(claimant, owner.locator, settings);
     this.#holder = {
       connection,
       keys,
@@ -116,6 +119,17 @@ export class RedisSession implements Session {
       listener.close();
     }
   }
+
+  readonly claimTasks = async (ids: readonly string[]): Promise<ClaimVerdict[]> => {
+    checkClaimIds(ids, this.#requireRunning('session.claimTasks'));
+    if (this.lost.aborted) throw this.lost.reason;
+    const verdicts = await orLost(this.#track(this.#taken.takeThese(ids)), this.lost);
+    if (verdicts === 'lost') this.#heartbeat.declareLost('the broker has ended it');
+    if (this.lost.aborted) throw this.lost.reason;
+    // Ending gives back what came in the meantime.
+    this.#requireRunning('session.claimTasks');
+    return verdicts as ClaimVerdict[];
+  };
 
   async report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
     if (this.#isOver()) return reports.map(() => 'stale');
@@ -213,13 +227,13 @@ export class RedisSession implements Session {
     this.#taken.suspect(queue);
   }
 
-  /** Nobody may claim for long, so what is found again without being asked for goes back, uncharged. */
+  /** Nobody may ask for it again, so what was found after its answer was lost goes back, uncharged. */
   async #giveBackStrays(): Promise<void> {
     try {
-      await this.#taken.recover();
-      if (this.#claims.size > 0) return;
-      const strays = this.#taken.takeRecovered();
-      if (strays.length > 0) await this.settle(strays.map(({ lease }) => ({ type: 'release', lease })));
+      const strays = await this.#taken.takeStrays();
+      if (strays.length === 0) return;
+      const outcomes = await this.settle(strays.map(({ lease }) => ({ type: 'release', lease })));
+      this.#taken.keepStrays(strays.filter((_stray, index) => outcomes[index] === 'unknown'));
     } catch {
       // The next beat tries again.
     }

@@ -1,5 +1,6 @@
 import type { Clock } from '@millrace/core';
 import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
+import { disconnect } from './clients.ts';
 import type { Client } from './driver.ts';
 import { DeadlineError } from './errors.ts';
 
@@ -15,7 +16,7 @@ export interface SubscriberSettings {
 }
 
 const checkEveryMs = 20_000;
-const checkTimeoutMs = 5_000;
+const checkTimeoutMs = 2_000;
 const ignore = (): void => {};
 
 /**
@@ -53,9 +54,23 @@ export class Subscriber {
     await this.#subscribe(client, channels);
   }
 
+  /** Asks whether the link still is one; if not, another is made. */
+  async check(): Promise<void> {
+    const { clock } = this.#settings;
+    const client = this.#client;
+    // A cluster client looks after its own.
+    if (this.#shared || client === undefined || client.status !== 'ready') return;
+    try {
+      await withDeadline(client.ping(), checkTimeoutMs, () => new DeadlineError(), clock);
+    } catch {
+      if (!this.#stop.signal.aborted) client.disconnect(true);
+      await sleep(reconnectDelay(1), this.#stop.signal, clock);
+    }
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
-    if (!this.#shared) this.#client?.disconnect();
+    if (!this.#shared && this.#client !== undefined) disconnect(this.#client);
     this.#client = undefined;
     await this.#checks;
   }
@@ -70,7 +85,7 @@ export class Subscriber {
     client.on('ready', () => void this.#resubscribe(client));
     if (!this.#shared) {
       if (client.status === 'wait') client.connect().catch(ignore);
-      this.#checks = this.#check(client);
+      this.#checks = this.#checkNowAndThen();
     }
     return client;
   }
@@ -94,19 +109,9 @@ export class Subscriber {
     }
   }
 
-  /** A dead link says nothing, so it is asked now and then. */
-  async #check(client: Client): Promise<void> {
-    const { clock } = this.#settings;
-    const stopped = this.#stop.signal;
-    while (await idle(checkEveryMs, stopped, clock)) {
-      if (client.status !== 'ready') continue;
-      try {
-        await withDeadline(client.ping(), checkTimeoutMs, () => new DeadlineError(), clock);
-      } catch {
-        if (!stopped.aborted) client.disconnect(true);
-        await sleep(reconnectDelay(1), stopped, clock);
-      }
-    }
+  /** A dead link says nothing. */
+  async #checkNowAndThen(): Promise<void> {
+    while (await idle(checkEveryMs, this.#stop.signal, this.#settings.clock)) await this.check();
   }
 }
 

@@ -140,6 +140,7 @@ async function dump(url: string, prefix: string): Promise<unknown> {
         if (type === 'hash') stored[key] = await server.hgetall(key);
         else if (type === 'zset') stored[key] = await server.zrange(key, '0', '-1', 'WITHSCORES');
         else if (type === 'set') stored[key] = await server.smembers(key);
+        else if (type === 'list') stored[key] = await server.lrange(key, '0', '-1');
         else stored[key] = await server.get(key);
       }
     }

@@ -95,8 +95,8 @@ function impairmentsAt(url: string): NonNullable<Hooks['impairments']> {
   };
 }
 
-/** The test run says where it is; else it is on the PATH, or nowhere. */
-function findProgram(): string | undefined {
+/** The program of a server: the test run says where it is; else it is on the PATH, or nowhere. */
+export function findProgram(): string | undefined {
   const told = process.env.MILLRACE_TEST_REDIS_PROGRAM;
   if (told) return told;
   const folders = (process.env.PATH ?? '').split(path.delimiter).filter(Boolean);

@@ -110,6 +110,27 @@ export function checkClaimRequest(request: ClaimRequest, capabilities: Capabilit
   for (const name of request.names) checkName(name, 'names');
 }
 
+/**
+ * What `Session.claimTasks` may be asked for. An id that no task can have is no error: nothing has it.
+ * @throws ValidationError naming the option
+ */
+export function checkClaimIds(ids: readonly string[], capabilities: Capabilities): void {
+  if (!Array.isArray(ids)) {
+    throw new ValidationError(`ids must be a list of task ids; got ${kindOf(ids)}`, { option: 'ids' });
+  }
+  checkInteger(ids.length, 'ids.length', 1, capabilities.batch.maxClaim);
+  const seen = new Set<unknown>();
+  for (const id of ids) {
+    if (typeof id !== 'string') {
+      throw new ValidationError(`ids must hold strings; got ${kindOf(id)}`, { option: 'ids' });
+    }
+    if (seen.has(id)) {
+      throw new ValidationError(`ids must name each task once; '${id}' is there twice`, { option: 'ids' });
+    }
+    seen.add(id);
+  }
+}
+
 /** @throws ValidationError naming the option */
 export function checkSessionOptions(options: SessionOptions, capabilities: Capabilities): void {
   checkName(options.instance, 'instance');

@@ -4,6 +4,7 @@
  */
 export { checkKnownOptions, kindOf } from '../known-options.ts';
 export {
+  checkClaimIds,
   checkClaimRequest,
   checkInteger,
   checkName,
@@ -13,6 +14,7 @@ export {
   payloadBytes,
 } from './checks.ts';
 export { Deadlines, reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
+export { checkOverdueRequest, type GuardSettings, readGuardOptions } from './guard-options.ts';
 export { type Heartbeat, type HeartbeatOptions, startHeartbeat } from './heartbeat.ts';
 export { Lifecycle } from './lifecycle.ts';
 export { type WakeupListener, Wakeups } from './wakeups.ts';

@@ -63,11 +63,11 @@ describe('enqueue', () => {
     expect(broker.batches.map((batch) => batch.length)).toEqual([2]);
   });
 
-  it('sends a hundred concurrent calls as one batch', async () => {
+  it('sends a hundred concurrent calls as two batches', async () => {
     const { broker, client } = setUp();
     await Promise.all(Array.from({ length: 100 }, (_, index) => client.enqueue(plain, index)));
     await Promise.all(Array.from({ length: 100 }, (_, index) => client.enqueue(plain, index)));
-    expect(broker.batches.map((batch) => batch.length)).toEqual([100, 100]);
+    expect(broker.batches.map((batch) => batch.length)).toEqual([50, 50, 50, 50]);
   });
 
   it('gives the id that is there for a duplicate, and throws what was rejected', async () => {

@@ -55,12 +55,34 @@ describe('batches', () => {
     expect(await outcome).toEqual(accepted);
   });
 
-  it('sends 100 tasks of one tick as one batch, in order', async () => {
+  it('sends the tasks of one tick as one batch, in order', async () => {
     const { broker, batcher } = setUp();
-    const outcomes = await Promise.all(tasks(100).map((one) => batcher.add(one)));
-    expect(outcomes).toHaveLength(100);
+    const outcomes = await Promise.all(tasks(31).map((one) => batcher.add(one)));
+    expect(outcomes).toHaveLength(31);
     expect(broker.batches).toHaveLength(1);
+    expect(broker.enqueued.map(({ id }) => id)).toEqual(tasks(31).map(({ id }) => id));
+  });
+
+  it('halves what many callers bring, so that the server works on one half while the other is written', async () => {
+    const { broker, batcher } = setUp();
+    const answers = answeredByHand(broker);
+    const all = tasks(100).map((one) => batcher.add(one));
+    await until(() => broker.batches.length === 2);
+    expect(broker.batches.map((batch) => batch.length)).toEqual([50, 50]);
+    for (const answer of answers) answer();
+    expect(await Promise.all(all)).toHaveLength(100);
     expect(broker.enqueued.map(({ id }) => id)).toEqual(tasks(100).map(({ id }) => id));
+  });
+
+  it('never halves what one call enqueues, nor what waits beside it', async () => {
+    const { broker, batcher } = setUp();
+    const answers = answeredByHand(broker);
+    const all = Promise.all([batcher.addInOrder(tasks(100)), batcher.add(task('beside'))]);
+    await until(() => broker.batches.length > 0);
+    await turns(5);
+    expect(broker.batches.map((batch) => batch.length)).toEqual([101]);
+    for (const answer of answers) answer();
+    await all;
   });
 
   it('gathers while two batches are in flight, and never sends a third', async () => {
@@ -85,7 +107,7 @@ describe('batches', () => {
   it('splits what is too much for one batch, in order', async () => {
     const { broker, batcher } = setUp();
     await Promise.all(tasks(2_500).map((one) => batcher.add(one)));
-    expect(broker.batches.map((batch) => batch.length)).toEqual([1_000, 1_000, 500]);
+    expect(broker.batches.map((batch) => batch.length)).toEqual([1_000, 1_000, 250, 250]);
     expect(broker.enqueued.map(({ id }) => id)).toEqual(tasks(2_500).map(({ id }) => id));
   });
 

@@ -6,6 +6,8 @@ import type { NewTask } from '../task.ts';
 
 interface Pending {
   task: NewTask;
+  /** Of a call that enqueues several: they keep their order, so they travel together. */
+  readonly ordered: boolean;
   /** A send of an id generated for this call was not answered: finding it stored is finding our own. */
   mayBeOurs: boolean;
   readonly deadline: number;
@@ -16,6 +18,8 @@ interface Pending {
 // Measured on Postgres: with more than two round trips in flight the batches only get smaller (bench.md, finding 1).
 const maxInFlight = 2;
 const largestBatch = 1_000;
+/** So many are worth two round trips at once instead of one. */
+const worthHalving = 32;
 
 /**
  * Sends enqueues that were made together, or while an earlier one was on its way, as one round trip. A caller that
@@ -46,10 +50,10 @@ export class EnqueueBatcher {
     this.#maxBatch = maxBatch;
   }
 
-  add(task: NewTask): Promise<EnqueueOutcome> {
+  add(task: NewTask, ordered = false): Promise<EnqueueOutcome> {
     return new Promise((resolve, reject) => {
       const deadline = this.#clock.monotonic() + this.#timeoutMs;
-      this.#waiting.push({ task, mayBeOurs: false, deadline, resolve, reject });
+      this.#waiting.push({ task, ordered, mayBeOurs: false, deadline, resolve, reject });
       this.#schedule();
     });
   }
@@ -61,7 +65,7 @@ export class EnqueueBatcher {
     const outcomes: EnqueueOutcome[] = [];
     const size = Math.min(largestBatch, this.#maxBatch());
     for (let start = 0; start < tasks.length; start += size) {
-      const batch = tasks.slice(start, start + size).map((task) => this.add(task));
+      const batch = tasks.slice(start, start + size).map((task) => this.add(task, true));
       for (const outcome of await Promise.all(batch)) outcomes.push(outcome);
     }
     return outcomes;
@@ -86,9 +90,16 @@ export class EnqueueBatcher {
   }
 
   #flush(): void {
-    const maxBatch = Math.min(largestBatch, this.#maxBatch());
-    const batch = this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
-    this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(maxBatch);
+    const most = Math.min(largestBatch, this.#maxBatch());
+    if (this.#isWorthHalving()) this.#launch(Math.min(most, Math.ceil(this.#waiting.length / 2)));
+    this.#launch(most);
+    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  /** Sends up to `size` of those that waited longest. */
+  #launch(size: number): void {
+    const batch = this.#waiting.length <= size ? this.#waiting : this.#waiting.slice(0, size);
+    this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(size);
     if (batch.length === 0) return;
     this.#inFlight++;
     void this.#send(batch).finally(() => {
@@ -96,7 +107,16 @@ export class EnqueueBatcher {
       if (this.#waiting.length > 0) this.#schedule();
       else if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });
-    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  /**
+   * Callers that await each enqueue and are answered together come back together: client and server would take turns.
+   * In two halves one works while the other does.
+   */
+  #isWorthHalving(): boolean {
+    return (
+      this.#inFlight === 0 && this.#waiting.length >= worthHalving && !this.#waiting.some(({ ordered }) => ordered)
+    );
   }
 
   async #send(batch: Pending[]): Promise<void> {

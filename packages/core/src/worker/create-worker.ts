@@ -203,6 +203,7 @@ export function createWorker(input: WorkerOptions): Worker {
       isCongested: () => settles.pending >= congestion,
       start,
       release: (delivery, session) => settles.add(session, { type: 'release', lease: delivery.lease }),
+      marksLastAttempts: markLastAttempts,
       maxClaim: capabilities.batch.maxClaim,
       prefetch: options.prefetch,
     });
@@ -210,7 +211,10 @@ export function createWorker(input: WorkerOptions): Worker {
     if (options.maintenanceMs !== false) {
       const intervalMs = options.maintenanceMs ?? capabilities.session.sweepMs;
       const { random } = options;
-      loops.push(runMaintenance({ broker, intervalMs, clock, logger, random, stop: stopClaiming.signal }));
+      const maintain = (): Promise<void> =>
+        runMaintenance({ broker, intervalMs, clock, logger, random, stop: stopClaiming.signal });
+      // The first claims go first: there may be only one connection as yet.
+      loops.push(new Promise<void>((resolve) => setImmediate(resolve)).then(maintain));
     }
   }
 

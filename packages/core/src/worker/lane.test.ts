@@ -15,6 +15,7 @@ interface Options {
   readonly otherRuns?: number;
   readonly prefetch?: number | 'auto';
   readonly maxClaim?: number;
+  readonly marksLastAttempts?: boolean;
   readonly names?: readonly string[];
 }
 
@@ -62,6 +63,7 @@ class TestedLane {
         this.onStart?.();
       },
       release: (one: Delivery, _session: Session) => this.released.push(one),
+      marksLastAttempts: options.marksLastAttempts ?? true,
       maxClaim: options.maxClaim ?? 100,
       prefetch: options.prefetch ?? 'auto',
     };
@@ -88,6 +90,37 @@ class TestedLane {
     return this.session.claims.map(({ limit }) => limit);
   }
 }
+
+describe('a last attempt, where the broker is not told that it begins (LSE-16)', () => {
+  const last = (): Delivery => delivery({ attempt: 3, maxAttempts: 3 });
+
+  it('goes back when no slot is free for it, and nothing is claimed ahead for a second', async () => {
+    const tested = new TestedLane({ concurrency: 1, prefetch: 3, marksLastAttempts: false });
+    tested.work.push(delivery(), last(), delivery(), last());
+    tested.session.wake();
+    await until(() => tested.released.length === 2);
+    expect(tested.released.map(({ lease }) => lease.attempt)).toEqual([3, 3]);
+    expect([tested.started.length, tested.lane.held]).toEqual([1, 1]);
+    tested.finish(1);
+    await turns();
+    expect([tested.started.length, tested.lane.held]).toEqual([2, 0]);
+    tested.finish(1);
+    await turns();
+    expect(tested.limits).toEqual([4, 1]);
+    await tested.clock.advance(1_000);
+    tested.push(1);
+    await until(() => tested.limits.length === 3);
+    expect(tested.limits.at(-1)).toBe(3);
+  });
+
+  it('waits for its slot where the broker is told', async () => {
+    const tested = new TestedLane({ concurrency: 1, prefetch: 3, marksLastAttempts: true });
+    tested.work.push(delivery(), last(), last());
+    tested.session.wake();
+    await until(() => tested.lane.held === 2);
+    expect(tested.released).toEqual([]);
+  });
+});
 
 describe('claims', () => {
   it('ask for the lane’s names and queues, with a long wait and the stop signal', async () => {

@@ -23,6 +23,8 @@ export interface LaneSupport {
   readonly isCongested: () => boolean;
   readonly start: (delivery: Delivery, session: Session, handler: Handler) => void;
   readonly release: (delivery: Delivery, session: Session) => void;
+  /** Whether the broker is told that a last attempt begins: only then may one wait here for a slot (LSE-16). */
+  readonly marksLastAttempts: boolean;
   readonly maxClaim: number;
   /** Tasks claimed ahead of free slots: a number, or `auto` from how long handlers take. */
   readonly prefetch: number | 'auto';
@@ -38,9 +40,10 @@ export interface Held {
 
 /** Work to keep at hand while the next claim is under way, in milliseconds of all slots. */
 const lookAheadMs = 50;
-const longestLookAhead = 2_000;
 /** A task claimed ahead that has not begun after this long is handed back: handlers have become slow meanwhile. */
 const longestAheadMs = 1_000;
+/** Nothing is claimed ahead for this long after a last attempt came that must not wait for a slot. */
+const longestCareMs = 1_000;
 /** How long the event loop may be kept from I/O by starting handlers. */
 const sliceMs = 10;
 /** One long poll. It is asked again at once; a shorter one only costs round trips. */
@@ -66,6 +69,9 @@ export class Lane implements SlotTaker {
   /** Until when handlers may be started in this turn of the event loop; unknown before the first. */
   #sliceEnd: number | undefined;
   #ageTimer: TimerHandle | undefined;
+  /** Last attempts came that must begin at once or go back. */
+  #broughtLastAttempts = false;
+  #carefulUntil = Number.NEGATIVE_INFINITY;
   #pumping = false;
   #resumeClaiming: (() => void) | undefined;
 
@@ -133,7 +139,10 @@ export class Lane implements SlotTaker {
     // Lost while the answer was on its way: the tasks are somebody else's, and the loss was announced before them.
     if (session.lost.aborted) return false;
     const since = this.#support.clock.monotonic();
-    for (const delivery of deliveries) this.#held.push({ delivery, session, since });
+    for (const delivery of deliveries) {
+      this.#held.push({ delivery, session, since });
+      if (isLastAttempt(delivery) && !this.#support.marksLastAttempts) this.#broughtLastAttempts = true;
+    }
     if (this.#support.stop.aborted) {
       this.#giveBack(0);
       return false;
@@ -160,9 +169,12 @@ export class Lane implements SlotTaker {
   }
 
   #lookAhead(): number {
-    const { prefetch } = this.#support;
+    const { prefetch, clock } = this.#support;
+    if (this.#carefulUntil > 0 && clock.monotonic() < this.#carefulUntil) return 0;
     if (prefetch !== 'auto') return prefetch;
-    return Math.min(longestLookAhead, Math.floor((this.#concurrency * lookAheadMs) / this.#averageMs));
+    // One claim at hand while another is on its way.
+    const most = 2 * this.#support.maxClaim;
+    return Math.min(most, Math.floor((this.#concurrency * lookAheadMs) / this.#averageMs));
   }
 
   #roomAppears(): Promise<void> {
@@ -184,6 +196,7 @@ export class Lane implements SlotTaker {
     while (this.startOne());
     // The rest of a slice: it goes on in the next turn of the event loop.
     if (this.#pumping) return;
+    if (this.#broughtLastAttempts) this.#giveLastAttemptsBack();
     // Another lane took slots since the claim: what cannot start soon must not keep idle workers elsewhere waiting.
     // One stays for a while: the next slot goes to it, if this lane was served longest ago.
     const keep = this.#support.prefetch === 'auto' ? Math.max(1, this.#mostAhead) : this.#mostAhead;
@@ -191,6 +204,16 @@ export class Lane implements SlotTaker {
     this.#mostAhead = Number.POSITIVE_INFINITY;
     if (this.#held.length > 0 && this.#support.prefetch === 'auto') this.#watchAge();
     this.wake();
+  }
+
+  /** A last attempt that waits for a slot would count as lost if this process died. */
+  #giveLastAttemptsBack(): void {
+    this.#broughtLastAttempts = false;
+    this.#carefulUntil = this.#support.clock.monotonic() + longestCareMs;
+    const waiting = this.#held.filter(({ delivery }) => isLastAttempt(delivery));
+    if (waiting.length === 0) return;
+    this.#held = this.#held.filter(({ delivery }) => !isLastAttempt(delivery));
+    for (const { delivery, session } of waiting) this.#support.release(delivery, session);
   }
 
   /** What was claimed ahead for quick handlers must not wait behind slow ones while other workers are idle. */
@@ -290,4 +313,8 @@ export class Lane implements SlotTaker {
   wake(): void {
     if (this.#resumeClaiming !== undefined && this.#room() > 0) this.#resumeClaiming();
   }
+}
+
+function isLastAttempt({ lease, maxAttempts }: Delivery): boolean {
+  return lease.attempt >= maxAttempts;
 }

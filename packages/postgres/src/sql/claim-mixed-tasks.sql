@@ -47,12 +47,12 @@ where ctid = any (array(
                 queue = lane.queue and name = n.name and priority = level.priority::smallint
                 and state in ('pending', 'retrying') and run_at <= millrace.now_ms()
               order by run_at, seq
-              limit 2000
+              limit 4000
             ) as head
             limit $6
           ) as line
           order by line.run_at, line.seq
-          limit 2000
+          limit 4000
         ) as waiting
         cross join lateral (
           select ctid as tid from millrace.task
@@ -61,9 +61,9 @@ where ctid = any (array(
             and (expires_at is null or expires_at > millrace.now_ms())
           for update skip locked
         ) as locked
-        limit 1000
+        limit 2000
       ) as first
-      limit 1000
+      limit 2000
     ) as free
     limit $5
   ) as free

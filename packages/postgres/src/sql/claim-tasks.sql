@@ -1,7 +1,9 @@
 -- Gives a session tasks of one name, the common case: the index is walked in order and rows are locked as they come.
 --
 -- Inputs: $1 session, $2 worker, $3 queues in the order of their turn, $4 name, $5 how many.
--- Result: a row per task, in no order; none as well when the session has ended.
+-- Result: a row per task, in no order; none as well when the session has ended. What the caller can tell by itself is
+-- null, which spares both sides a fifth of the row: the name, the queue if there is one, an attempt that equals the fence,
+-- a normal priority, a first version, a due time that is the time of creation.
 -- Locks: the rows claimed, others are skipped; the session's row against being closed (see close-sessions.sql).
 -- Cost: one index look-up per queue, ten more per queue with waiting tasks of the name, then three page reads a task.
 -- Independent of how many tasks wait, are due later, or have other names.
@@ -45,15 +47,16 @@ where ctid = any (array(
           and state in ('pending', 'retrying') and run_at <= millrace.now_ms()
           and (expires_at is null or expires_at > millrace.now_ms())
         order by run_at, seq
-        limit 1000
+        limit 2000
         for update skip locked
       ) as first
-      limit 1000
+      limit 2000
     ) as free
     limit $5
   ) as free
   cross join lateral (select free.tid from holder limit 1) as held
 ))
 returning
-  id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
-  owner, version, created_at, run_at, seq, ctid
+  id, fence, nullif(attempt::bigint, fence)::integer, null::text, case when cardinality($3::text[]) > 1 then queue end,
+  input, headers, nullif(priority, 4::smallint), max_attempts, timeout_ms, checkpoint, key, group_name, owner,
+  nullif(version, 1), created_at, nullif(run_at, created_at), seq, ctid

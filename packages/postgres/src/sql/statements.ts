@@ -102,12 +102,12 @@ where ctid = any (array(
                 queue = lane.queue and name = n.name and priority = level.priority::smallint
                 and state in ('pending', 'retrying') and run_at <= millrace.now_ms()
               order by run_at, seq
-              limit 2000
+              limit 4000
             ) as head
             limit $6
           ) as line
           order by line.run_at, line.seq
-          limit 2000
+          limit 4000
         ) as waiting
         cross join lateral (
           select ctid as tid from millrace.task
@@ -116,9 +116,9 @@ where ctid = any (array(
             and (expires_at is null or expires_at > millrace.now_ms())
           for update skip locked
         ) as locked
-        limit 1000
+        limit 2000
       ) as first
-      limit 1000
+      limit 2000
     ) as free
     limit $5
   ) as free
@@ -164,18 +164,83 @@ where ctid = any (array(
           and state in ('pending', 'retrying') and run_at <= millrace.now_ms()
           and (expires_at is null or expires_at > millrace.now_ms())
         order by run_at, seq
-        limit 1000
+        limit 2000
         for update skip locked
       ) as first
-      limit 1000
+      limit 2000
     ) as free
     limit $5
   ) as free
   cross join lateral (select free.tid from holder limit 1) as held
 ))
 returning
-  id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
-  owner, version, created_at, run_at, seq, ctid`;
+  id, fence, nullif(attempt::bigint, fence)::integer, null::text, case when cardinality($3::text[]) > 1 then queue end,
+  input, headers, nullif(priority, 4::smallint), max_attempts, timeout_ms, checkpoint, key, group_name, owner,
+  nullif(version, 1), created_at, nullif(run_at, created_at), seq, ctid`;
+
+export const claimTheseTasks: string = `with asked as materialized (
+  select unnest($3::text[]) as id
+),
+free as materialized (
+  select t.ctid as tid
+  from asked
+  cross join lateral (
+    select ctid, queue from millrace.task
+    where
+      id = asked.id and state in ('pending', 'retrying') and run_at <= millrace.now_ms()
+      and (expires_at is null or expires_at > millrace.now_ms())
+      and not exists (select 1 from millrace.queue q where q.name = task.queue and q.paused)
+    limit 1
+    for update of task skip locked
+  ) as t
+),
+-- Locked when the first task is found, so that a claim that gets none writes nothing.
+holder as materialized (
+  select id from millrace.session
+  where id = $1 and not closed and expires_at > millrace.now_ms()
+  for key share
+),
+presence as materialized (
+  select
+    case
+      when exists (select 1 from free) then exists (select 1 from holder)
+      else exists (select 1 from millrace.session where id = $1 and not closed and expires_at > millrace.now_ms())
+    end as alive
+),
+claimed as (
+  update millrace.task
+  set
+    state = 'running', attempt = attempt + 1, fence = fence + 1, session_id = $1, worker = $2, begun = false,
+    started_at = millrace.now_ms(), unique_key = case when key_until = 'started' then null else unique_key end
+  where ctid = any (array(
+    select held.tid from free cross join lateral (select free.tid from holder limit 1) as held
+  ))
+  returning
+    id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,
+    owner, version, created_at, run_at, seq, ctid
+)
+select
+  (select alive from presence) as alive,
+  asked.id as asked_id,
+  case
+    when c.id is not null then 'claimed'
+    when found.state = 'running' then case when found.session_id = $1 then 'ours' else 'held' end
+    when found.expires_at <= millrace.now_ms() then 'ended'
+    when found.state = 'paused' then 'paused'
+    when found.run_at > millrace.now_ms() then 'early'
+    when (select paused from millrace.queue where name = found.queue) then 'queue-paused'
+    when found.state is not null then 'held'
+    when (select true from millrace.finished where id = asked.id) then 'ended'
+    else 'gone'
+  end as status,
+  found.run_at - millrace.now_ms() as due_in_ms,
+  c.id, c.fence, c.attempt, c.name, c.queue, c.input, c.headers, c.priority, c.max_attempts, c.timeout_ms,
+  c.checkpoint, c.key, c.group_name, c.owner, c.version, c.created_at, c.run_at, c.seq, c.ctid
+from asked
+left join claimed c on c.id = asked.id
+left join lateral (
+  select state, session_id, run_at, expires_at, queue from millrace.task where c.id is null and id = asked.id limit 1
+) as found on true`;
 
 export const closeSessions: string = `update millrace.session set closed = true
 where id = any (array(
@@ -437,6 +502,53 @@ cross join lateral (
   where id = o.id and fence = o.fence and attempt = o.attempt and coalesce(session_id, '') = $1
   limit 1
 ) as held`;
+
+export const findOverdue: string = `with recursive line (queue, name) as (
+  (
+    select queue, name from millrace.task
+    where state in ('pending', 'retrying')
+    order by queue, name
+    limit 1
+  )
+  union all
+  select next.queue, next.name
+  from line
+  cross join lateral (
+    select queue, name from millrace.task
+    where (queue, name) > (line.queue, line.name) and state in ('pending', 'retrying')
+    order by queue, name
+    limit 1
+  ) as next
+),
+open as materialized (
+  select queue, array_agg(name) as names
+  from line
+  where not exists (select 1 from millrace.queue where name = line.queue and paused)
+  group by queue
+)
+select late.id, late.name, open.queue, late.priority
+from open
+cross join lateral (
+  select head.id, n.name, level.priority, head.run_at, head.seq
+  from unnest(open.names) as n (name)
+  cross join generate_series(0, 9) as level (priority)
+  cross join lateral (
+    select first.id, first.run_at, first.seq
+    from (
+      select id, run_at, seq from millrace.task
+      where
+        queue = open.queue and name = n.name and priority = level.priority::smallint
+        and state in ('pending', 'retrying') and run_at <= millrace.now_ms() - $1::bigint
+        and (expires_at is null or expires_at > millrace.now_ms())
+      order by run_at, seq
+      limit 10000
+    ) as first
+    limit $2
+  ) as head
+  order by head.run_at, head.seq
+  limit $2
+) as late
+order by open.queue, late.run_at, late.seq`;
 
 export const findStrays: string = `select
   id, fence, attempt, name, queue, input, headers, priority, max_attempts, timeout_ms, checkpoint, key, group_name,

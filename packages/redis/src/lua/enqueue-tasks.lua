@@ -1,22 +1,22 @@
 -- Stores tasks of one queue. Uses record.lua and place.lua.
 -- Arguments: 1 most tasks that may wait, 0 for no limit; 2 names in order as JSON, each with how many tasks in a row
 --   have it; 3 JSON object, by the number of the task, of what is not plain:
---   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 whether an id may be there;
---   5 number of tasks; 6 ids one after the other, if all have the same number of bytes; then contents (see record.lua,
---   without sequence, creation and times); then the ids if 6 is empty.
+--   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 number of tasks; 5 ids one
+--   after the other, if all have the same number of bytes; then contents (see record.lua, without sequence, creation
+--   and times); then the ids if 5 is empty.
 -- Result: whether all were accepted; whether it is the first of the queue; and if not all, an outcome per task:
 --   a, d<existing id>, r<existing id>, or f for a queue that is full.
--- Cost: O(log n) per task. Repeating it is harmless if 4 is 1: an id that is there is a duplicate.
-local total = tonumber(ARGV[5])
+-- Cost: O(log n) per task. Repeating it is harmless: an id that is there is a duplicate, whatever was promised of it.
+local total = tonumber(ARGV[4])
 local limit = tonumber(ARGV[1])
 local names = cjson.decode(ARGV[2])
 local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
-local packed = ARGV[6]
+local packed = ARGV[5]
 if packed == '' then
   for number = 1, total do
-    ids[number] = ARGV[6 + total + number]
+    ids[number] = ARGV[5 + total + number]
   end
 else
   local width = #packed / total
@@ -24,7 +24,7 @@ else
     ids[number] = sub(packed, (number - 1) * width + 1, number * width)
   end
 end
-local found = ARGV[4] == '1' and fetchMany(TASK, ids) or {}
+local found = fetchMany(TASK, ids)
 
 -- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
 local sequence = call('HINCRBY', META, 'sequence', total) - total
@@ -151,7 +151,7 @@ for number = 1, total do
     name, runLeft = names[run * 2 - 1], names[run * 2]
   end
   runLeft = runLeft - 1
-  local id, content = ids[number], ARGV[6 + number]
+  local id, content = ids[number], ARGV[5 + number]
   local wish = special and special[tostring(number)]
   if #content > biggest then
     biggest = #content

@@ -250,6 +250,93 @@ end
 conclude()
 return reply`;
 
+export const claimTheseTasks: string = `local session, ttl, worker = ARGV[1], tonumber(ARGV[2]), ARGV[4]
+
+mayFinish()
+local lease = call('ZSCORE', SESSION, session)
+if (lease and tonumber(lease) <= now) or (not lease and ARGV[3] ~= '1') then
+  return { 'lost' }
+end
+
+local paused = call('HGET', META, 'stopped')
+-- How much more may be read into one answer; not counted while this queue holds small tasks only.
+local room = largest() > LARGE and MOST_AT_ONCE or nil
+local ids = { unpack(ARGV, 5) }
+local runs = fetchMany(RUN, ids)
+local reply, given = {}, 0
+
+-- Why a task cannot be given, or nil if it can.
+local function obstacle(content, run)
+  local state = run.state
+  local expires = expiryOf(content)
+  if state == 's' or state == 'f' or state == 'c' then
+    return 'e'
+  elseif state == 'r' then
+    return run.holder == session and 'o' or 'h'
+  elseif expires and expires <= now then
+    return 'e'
+  elseif state == 'z' then
+    return 'z'
+  elseif run.due > now then
+    return 'w' .. format('%.0f', run.due - now)
+  end
+  return paused and 'q' or nil
+end
+
+local function give(id, content, run)
+  if given == 0 and not lease then
+    call('ZADD', SESSION, now + ttl, session)
+  end
+  given = given + 1
+  leave(id, content, run)
+  if sub(content, 28, 28) == 's' then
+    freeKey(id, content, run)
+  end
+  run.state, run.requested, run.begun, run.holder, run.worker = 'r', '-', '0', session, worker
+  run.attempt = run.attempt + 1
+  run.fence = format('%013d', call('HINCRBY', META, 'fence', 1))
+  run.started, run.finished, run.failure = now13, NO_TIME, '-'
+  enter(id, content, run)
+  save(id, run)
+  call('SADD', HELD .. session, id)
+  local checkpoint = kept(id, run, 'checkpoint')
+  reply[#reply + 1] = 'c' .. format('%010d', run.attempt) .. run.fence .. signed(run.due)
+    .. (checkpoint and '1' or '0') .. id
+  reply[#reply + 1] = content
+  reply[#reply + 1] = checkpoint
+end
+
+-- The content of a task, if the answer has room for it: \`large\` otherwise.
+local function contentOf(id)
+  if room then
+    local size = call('HSTRLEN', TASK, id)
+    if size > room and given > 0 then
+      return nil, true
+    end
+  end
+  return call('HGET', TASK, id), false
+end
+
+for number, id in ipairs(ids) do
+  local content, large = contentOf(id)
+  if large then
+    reply[#reply + 1] = 'm'
+  elseif not content then
+    reply[#reply + 1] = ''
+  else
+    local run = readRun(runs[number], content)
+    local why = obstacle(content, run)
+    if why then
+      reply[#reply + 1] = why
+    else
+      give(id, content, run)
+      room = room and math.max(0, room - #content)
+    end
+  end
+end
+conclude()
+return reply`;
+
 export const controlTasks: string = `local operation = ARGV[1]
 local wish = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or {}
 local waits = { p = true, t = true, z = true }
@@ -430,16 +517,16 @@ local function endRun(id, content, run, operation, token, delay, kind, failure, 
   save(id, run)
 end`;
 
-export const enqueueTasks: string = `local total = tonumber(ARGV[5])
+export const enqueueTasks: string = `local total = tonumber(ARGV[4])
 local limit = tonumber(ARGV[1])
 local names = cjson.decode(ARGV[2])
 local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
-local packed = ARGV[6]
+local packed = ARGV[5]
 if packed == '' then
   for number = 1, total do
-    ids[number] = ARGV[6 + total + number]
+    ids[number] = ARGV[5 + total + number]
   end
 else
   local width = #packed / total
@@ -447,7 +534,7 @@ else
     ids[number] = sub(packed, (number - 1) * width + 1, number * width)
   end
 end
-local found = ARGV[4] == '1' and fetchMany(TASK, ids) or {}
+local found = fetchMany(TASK, ids)
 
 -- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
 local sequence = call('HINCRBY', META, 'sequence', total) - total
@@ -574,7 +661,7 @@ for number = 1, total do
     name, runLeft = names[run * 2 - 1], names[run * 2]
   end
   runLeft = runLeft - 1
-  local id, content = ids[number], ARGV[6 + number]
+  local id, content = ids[number], ARGV[5 + number]
   local wish = special and special[tostring(number)]
   if #content > biggest then
     biggest = #content
@@ -615,6 +702,77 @@ callWithMany('RPUSH', UNLISTED, unlisted)
 count('pending', accepted)
 conclude()
 return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }`;
+
+export const findOverdue: string = `local latest, limit = now - tonumber(ARGV[1]), tonumber(ARGV[2])
+if latest < 0 or call('HGET', META, 'stopped') then
+  return {}
+end
+mayFinish()
+-- Only what is in line is looked at: enough of what has become due has to be there.
+for _ = 1, limit, 500 do
+  if promote(500) < 500 then
+    break
+  end
+end
+
+-- A line's tasks of one priority. Those with the longest wait come first, so the others can be left out early.
+local lines = {}
+for _, name in ipairs(call('SMEMBERS', NAMES)) do
+  for level = 0, 9 do
+    local from = level * LEVEL
+    local head = call('ZRANGEBYSCORE', READY .. name, format('%.0f', from), format('%.0f', from + latest), 'WITHSCORES',
+      'LIMIT', 0, 1)
+    if head[2] then
+      lines[#lines + 1] = { name = name, priority = 9 - level, from = from, oldest = tonumber(head[2]) - from }
+    end
+  end
+end
+table.sort(lines, function(first, second)
+  return first.oldest < second.oldest
+end)
+
+local found, origins = {}, {}
+local function cut()
+  table.sort(found)
+  for number = #found, limit + 1, -1 do
+    origins[found[number]] = nil
+    found[number] = nil
+  end
+  if #found == limit then
+    latest = math.min(latest, tonumber(sub(found[limit], 1, 14)))
+  end
+end
+
+local expiring = call('ZCARD', EXPIRY) > 0
+for _, line in ipairs(lines) do
+  if line.oldest > latest then
+    break
+  end
+  local from, to = format('%.0f', line.from), format('%.0f', line.from + latest)
+  local range = call('ZRANGEBYSCORE', READY .. line.name, from, to, 'WITHSCORES', 'LIMIT', 0, limit)
+  for at = 1, #range, 2 do
+    local member = range[at]
+    local expires = expiring and call('ZSCORE', EXPIRY, sub(member, 13)) or nil
+    if not expires or tonumber(expires) > now then
+      -- In the order of texts: due time, then the order of storing.
+      local place = format('%014.0f', tonumber(range[at + 1]) - line.from) .. member
+      found[#found + 1] = place
+      origins[place] = line
+    end
+  end
+  if #found > 2 * limit then
+    cut()
+  end
+end
+cut()
+conclude()
+local reply = {}
+for number, place in ipairs(found) do
+  local line = origins[place]
+  reply[number * 2 - 1] = line.name
+  reply[number * 2] = format('%d', line.priority) .. sub(place, 27)
+end
+return reply`;
 
 export const findTasks: string = `local reply = {}
 for at = 1, #ARGV do

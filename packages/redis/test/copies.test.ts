@@ -1,0 +1,87 @@
+import type { LocalServer } from '@millrace/conformance';
+import { expect, onTestFinished, test } from 'vitest';
+import type { RedisBroker, StoreOptions } from '../src/index.ts';
+import { claimOf, newTask } from './builders.ts';
+import { startServer } from './private-server.ts';
+import { newBroker, newClient, openSession, rejectionOf, until, watchUnhandled } from './support.ts';
+
+watchUnhandled();
+
+const tooFew = { code: 'INDETERMINATE', reason: 'too-few-copies' };
+
+interface Pair {
+  readonly url: string;
+  readonly replica: LocalServer;
+  readonly broker: RedisBroker;
+}
+
+async function server(settings: readonly string[] = []): Promise<LocalServer> {
+  const started = await startServer(settings);
+  if (started === undefined) throw new Error('this test needs redis-server on the PATH');
+  onTestFinished(() => started.close());
+  return started;
+}
+
+/** A master with one replica, and a broker that wants a copy of everything. */
+async function pair(options: StoreOptions = {}): Promise<Pair> {
+  const { port } = (await server()).place;
+  const replica = await server(['--replicaof', '127.0.0.1', String(port)]);
+  const url = `redis://127.0.0.1:${port}`;
+  const admin = newClient(url);
+  await until(async () => /state=online/.test(await admin.info('replication')), 'the replica online');
+  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 800, ...options });
+  await broker.open();
+  return { url, replica, broker };
+}
+
+test('a write without a copy does not keep heartbeats waiting behind it', async () => {
+  const url = `redis://127.0.0.1:${(await server()).place.port}`;
+  const setup = newBroker({ url, prefix: 'p' });
+  await setup.open();
+  await setup.enqueue([newTask()]);
+  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_500 });
+  await broker.open();
+  const session = await openSession(broker, 600);
+  const claiming = rejectionOf(session.claim(claimOf()));
+  // Nothing was answered yet when four times the ttl is over; the session is trusted all along.
+  const writes = Array.from({ length: 20 }, () => rejectionOf(broker.enqueue([newTask()])));
+  expect(await Promise.all(writes)).toEqual(writes.map(() => expect.objectContaining(tooFew)));
+  expect(await claiming).toMatchObject(tooFew);
+  expect(session.lost.aborted).toBe(false);
+});
+
+test('a script that the server had to be sent again waits for its copy too', async () => {
+  const { url, replica, broker } = await pair();
+  expect(await broker.enqueue([newTask()])).toEqual([{ status: 'accepted' }]);
+  await newClient(url).script('FLUSH');
+  await replica.freeze();
+  const task = newTask();
+  expect(await rejectionOf(broker.enqueue([task]))).toMatchObject(tooFew);
+  await replica.thaw();
+  expect(await broker.enqueue([task])).toEqual([{ status: 'duplicate', existingId: task.id }]);
+});
+
+test('what was written before by another connection is not taken for copied', async () => {
+  const { url, replica, broker } = await pair();
+  await replica.freeze();
+  const task = newTask();
+  expect(await rejectionOf(broker.enqueue([task]))).toMatchObject(tooFew);
+  const other = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 800 });
+  await other.open();
+  // It is there, and changes nothing: but a failover now would lose it.
+  expect(await rejectionOf(other.enqueue([task]))).toMatchObject(tooFew);
+  await replica.thaw();
+  expect(await other.enqueue([task])).toEqual([{ status: 'duplicate', existingId: task.id }]);
+});
+
+test('a lease is given out once it has a copy: a server that takes over knows who holds the task', async () => {
+  const { replica, broker } = await pair();
+  await broker.enqueue([newTask()]);
+  const session = await openSession(broker);
+  await replica.freeze();
+  expect(await rejectionOf(session.claim(claimOf()))).toMatchObject(tooFew);
+  await replica.thaw();
+  const deliveries = await session.claim(claimOf(1, { waitMs: 5_000 }));
+  expect(deliveries).toHaveLength(1);
+  expect(await session.settle(deliveries.map(({ lease }) => ({ type: 'complete', lease })))).toEqual(['applied']);
+});
