@@ -11,11 +11,14 @@ export const lanes = {
       'benchmarks/src/**/*.test.ts',
       'tools/**/*.test.mjs',
     ],
+    exclude: ['tools/runners/**'],
     servers: [],
     timeoutMs: 5_000,
     // Many small files that share nothing: a fresh process for each would take most of the time.
     isolate: false,
   },
+  // The packaged suite under other test runners; fetches them from npm when they are not there yet.
+  runners: { include: ['tools/runners/*.test.mjs'], servers: [], timeoutMs: 60_000 },
   memory: { include: ['packages/memory/test/**/*.test.ts'], servers: [], timeoutMs: 30_000 },
   pglite: { include: ['packages/postgres/test/**/pglite*.test.ts'], servers: [], timeoutMs: 60_000 },
   postgres: {
@@ -32,7 +35,14 @@ export const lanes = {
   },
   amqp: {
     include: ['packages/amqp/test/**/*.test.ts', 'examples/amqp-wire/test/**/*.test.ts'],
+    exclude: ['packages/amqp/test/guarded*.test.ts'],
     servers: ['rabbitmq'],
+    timeoutMs: 180_000,
+  },
+  // RabbitMQ with a store beside it.
+  'amqp-guard': {
+    include: ['packages/amqp/test/guarded*.test.ts'],
+    servers: ['postgres', 'redis', 'rabbitmq'],
     timeoutMs: 180_000,
   },
   redis: {

@@ -28,6 +28,9 @@ export interface ConformanceOptions {
  * Registers one test per scenario. Await it at the top level of a test file: the broker is opened once first, because
  * what it claims decides which scenarios run. Those that do not carry the reason in their title.
  *
+ * Scenarios with a waiver, and provisional ones, are run while they are registered: a failure that is lived with becomes
+ * a skipped test that says so, since no runner could tell it from a pass otherwise.
+ *
  * @example
  * import { describe, it } from 'vitest';
  * await defineConformance({ describe, it }, harness);
@@ -50,32 +53,44 @@ export async function defineConformance(
   const obstacles = new Map(
     chosen.map((scenario) => [scenario, findObstacle(scenario, circumstances.capabilities, harness)]),
   );
-  const run = ahead(
-    chosen.filter((scenario) => obstacles.get(scenario) === undefined),
-    Math.min(options.concurrency ?? 1, harness.concurrency ?? Number.POSITIVE_INFINITY),
-    (scenario) => runScenario(scenario, circumstances),
-  );
+  const runnable = chosen.filter((scenario) => obstacles.get(scenario) === undefined);
+  const width = Math.min(options.concurrency ?? 1, harness.concurrency ?? Number.POSITIVE_INFINITY);
+  const runEach = (some: readonly Scenario[]): ReturnType<typeof ahead> =>
+    ahead(some, width, (scenario) => runScenario(scenario, circumstances));
+  const doubtful = runnable.filter((scenario) => mayFail(scenario, harness));
+  const runDoubtful = runEach(doubtful);
+  const early = new Map<Scenario, ScenarioResult>();
+  for (const scenario of doubtful) early.set(scenario, await runDoubtful(scenario));
+  const run = runEach(runnable.filter((scenario) => !early.has(scenario)));
   for (const group of new Set(chosen.map(groupOf))) {
     describe(`${harness.name}: ${group}`, () => {
       for (const scenario of chosen.filter((each) => groupOf(each) === group)) {
-        const waiver = harness.waivers?.find(({ id }) => id === scenario.id);
-        const notes = [
-          scenario.provisional && 'provisional',
-          waiver && `waived until ${waiver.until}: ${waiver.issue}`,
-        ];
-        const title = [`${scenario.id} ${scenario.title}`, ...notes.filter(Boolean).map((note) => `[${note}]`)].join(
-          ' ',
-        );
-        const obstacle = obstacles.get(scenario);
-        if (obstacle !== undefined) it.skip(`${title} [${obstacle.reason}]`, async () => {});
-        else it(title, async () => requirePass(await run(scenario)));
+        const title = `${scenario.id} ${scenario.title}${scenario.provisional ? ' [provisional]' : ''}`;
+        const result = early.get(scenario);
+        const skipped = obstacles.get(scenario)?.reason ?? toleratedFailure(result);
+        if (skipped !== undefined) it.skip(`${title} [${skipped}]`, async () => {});
+        else it(title, async () => requirePass(result ?? (await run(scenario))));
       }
     });
   }
 }
 
+/** Whether its failure would not be one of the run. */
+function mayFail(scenario: Scenario, { waivers = [] }: BrokerHarness): boolean {
+  return scenario.provisional === true || waivers.some(({ id }) => id === scenario.id);
+}
+
+/** Why a failure is lived with, in one line fit for a title; `undefined` for everything else. */
+function toleratedFailure(result: ScenarioResult | undefined): string | undefined {
+  if (result === undefined || result.status === 'pass') return undefined;
+  const [line = ''] = (result.reason ?? '').split('\n');
+  const reason = line.replaceAll('[', '(').replaceAll(']', ')');
+  if (result.status === 'waived') return reason;
+  return result.provisional ? `it fails: ${reason}` : undefined;
+}
+
 function requirePass(result: ScenarioResult): void {
-  if (result.status === 'pass' || result.status === 'waived' || result.provisional) return;
+  if (result.status === 'pass') return;
   if (result.cause instanceof Error) {
     result.cause.message = `${result.rule}: ${result.reason ?? result.cause.message}`;
     throw result.cause;

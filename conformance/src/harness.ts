@@ -62,6 +62,11 @@ export interface Hooks {
   previous?(target: Target): Broker<unknown>;
   /** Makes what is stored look as if a newer version of the adapter had set it up. */
   ageAdapter?(target: Target): Promise<void>;
+  /**
+   * An address that leads `connect` of core to the namespace itself: what a heartbeat from a thread is given. Needed
+   * where the broker has `beat` and the harness a `workerModule`.
+   */
+  threadUrl?(target: Target): string;
   /** What an administrator, or a bad day, does to the backend. Each resolves to what undoes it. */
   readonly impairments?: Partial<Readonly<Record<Impairment, (target: Target) => Promise<() => Promise<void>>>>>;
   /** Ends the clients' connections from the server's side. Returns how many. */

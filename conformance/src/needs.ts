@@ -39,6 +39,7 @@ export const processes: Need = (_capabilities, harness) =>
 export const serverClock: Need = capability('clock.server', (c) => c.clock === 'server');
 export const fifo: Need = capability('order.fifo', (c) => c.order === 'fifo');
 export const strictPriority: Need = capability('priority.strict', (c) => c.priority.strict);
+export const claimById: Need = capability('claimById', (c) => c.claimById);
 export const unique: Need = capability('unique', (c) => c.unique !== false);
 export const uniqueReplace: Need = capability('unique.replace', (c) => c.unique !== false && c.unique.replace);
 export const idempotentIds: Need = capability('idempotentIds', (c) => c.idempotentIds);

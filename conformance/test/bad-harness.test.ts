@@ -162,6 +162,28 @@ describe('a waiver', () => {
     expect(committedReport(report).scenarios[0]?.status).toBe('waived');
   });
 
+  it('is a skipped test with its reason; once it has ended, or where nothing fails, it is a test like any other', async () => {
+    const passing = { ...failing, run: async (t) => t.ok(true, 'fine') } as Scenario;
+    const registered = async (until: string, one: Scenario) => {
+      const tests: { readonly name: string; readonly body?: () => Promise<void> }[] = [];
+      const register = (name: string, body: () => Promise<void>): void => void tests.push({ name, body });
+      const runner: TestRunner = {
+        describe: (_name, body) => body(),
+        it: Object.assign(register, { skip: (name: string) => void tests.push({ name }) }),
+      };
+      await defineConformance(runner, { ...memory, waivers: waiverUntil(until) }, { scenarios: [one] });
+      return tests;
+    };
+    expect(await registered('2999-12-31', failing)).toEqual([
+      { name: 'LSE-01 a test [waived until 2999-12-31: a known bug (https://example.test/1)]' },
+    ]);
+    const [ended] = await registered('2020-01-01', failing);
+    await expect(ended!.body!()).rejects.toThrow('its waiver ended on 2020-01-01');
+    const [fine] = await registered('2999-12-31', passing);
+    expect(fine!.name).toBe('LSE-01 a test');
+    await fine!.body!();
+  });
+
   it('that has ended is a failure, and one of a scenario that passes changes nothing', async () => {
     const late = await runConformance({ ...memory, waivers: waiverUntil('2020-01-01') }, { scenarios: [failing] });
     expect(late.scenarios[0]).toMatchObject({ status: 'fail', reason: expect.stringContaining('its waiver ended') });

@@ -97,17 +97,20 @@ describe('the suite', () => {
       scenario({ id: 'TST-02', needs: [() => ({ status: 'unsupported', reason: 'unsupported: wings' })] }),
       scenario({ id: 'TST-03', run: async (t) => t.ok(false, 'on purpose') }),
       scenario({ id: 'TST-04', provisional: true, run: async (t) => t.ok(false, 'on purpose') }),
+      scenario({ id: 'TST-05', provisional: true }),
     ];
     await defineConformance(runner, emptyHarness(), { scenarios, concurrency: 3 });
     expect(tests.map(({ name }) => name)).toEqual([
       'TST-01 a test',
       'TST-02 a test [unsupported: wings]',
       'TST-03 a test',
-      'TST-04 a test [provisional]',
+      'TST-04 a test [provisional] [it fails: AssertionError: on purpose]',
+      'TST-05 a test [provisional]',
     ]);
+    expect(tests.map(({ body }) => body !== undefined)).toEqual([true, false, true, false, true]);
     await tests[0]!.body!();
     await expect(tests[2]!.body!()).rejects.toThrow(/R-TST-1: .*on purpose/);
-    await tests[3]!.body!();
+    await tests[4]!.body!();
   });
 
   it('runs a scenario that mistreats what others use while nothing else runs', async () => {

@@ -8,6 +8,8 @@ const ADAPTERS = ['memory', 'postgres', 'redis', 'amqp'];
 /** Packages of ours that files below a folder may import; the first folder that matches decides. */
 const PACKAGE_RULES = [
   { below: 'packages/core/', may: [] },
+  // A guard is a value of another adapter's: only tests put the two together.
+  { below: 'packages/amqp/test/', may: ['core', 'conformance', ...ADAPTERS] },
   ...ADAPTERS.flatMap((name) => [
     { below: `packages/${name}/src/`, may: ['core'] },
     { below: `packages/${name}/`, may: ['core', 'conformance', name] },

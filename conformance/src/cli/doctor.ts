@@ -12,9 +12,9 @@ import type { BrokerHarness, Target } from '../harness.ts';
 import { runScenario, type ScenarioResult } from '../run-scenario.ts';
 import { groupOf, type Scenario } from '../scenario.ts';
 import { scenarios } from '../scenarios/index.ts';
+import { checkCapabilities } from '../spec/capability-shape.ts';
 import { rules } from '../spec/rules.ts';
 import { newNamespace, surveyBroker } from '../survey.ts';
-import { checkCapabilities } from './capability-shape.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The order in which an adapter grows; the others follow as the suite lists them. */

@@ -1,5 +1,6 @@
 import type {
   ClaimRequest,
+  ClaimVerdict,
   Delivery,
   Lease,
   Payload,
@@ -70,6 +71,32 @@ export class Holder {
   async claimOne(options: ClaimOptions = {}): Promise<Delivery> {
     const [delivery] = await this.claimMany(1, options);
     return delivery as Delivery;
+  }
+
+  /** Claims these tasks. Needs `claimById`. */
+  async claimTasks(ids: readonly string[]): Promise<ClaimVerdict[]> {
+    const { session } = this;
+    this.#context.require(session.claimTasks !== undefined, 'the session has no claimTasks, although it is claimed');
+    const asked = session.claimTasks?.(ids) ?? Promise.resolve([]);
+    const verdicts = await this.#context.soon(asked, 'the answer to a claim by id');
+    this.#context.require(
+      verdicts.length === ids.length,
+      `a claim of ${ids.length} ids was answered by ${verdicts.length} verdicts`,
+    );
+    return verdicts;
+  }
+
+  async claimTask(id: string): Promise<ClaimVerdict> {
+    const [verdict] = await this.claimTasks([id]);
+    return verdict as ClaimVerdict;
+  }
+
+  /** This task, which must be there to be claimed. */
+  async claimById(id: string): Promise<Delivery> {
+    const verdict = await this.claimTask(id);
+    if (verdict.status === 'claimed') return verdict.delivery;
+    this.#context.require(false, `a task that can be claimed by its id is said to be ${verdict.status}`);
+    throw new TypeError('unreachable');
   }
 
   /** So many tasks, in the order they came. */

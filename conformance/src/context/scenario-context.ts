@@ -52,6 +52,8 @@ export interface HolderOptions {
   readonly own?: boolean;
   readonly client?: Client;
   readonly instance?: string;
+  /** When somebody else beat for it last, as `SessionOptions` has it. */
+  readonly beatenAt?: () => number | undefined;
 }
 
 interface Cleanup {
@@ -273,7 +275,13 @@ export class ScenarioContext extends Checks {
     const signals: SessionSignal[] = [];
     const instance = options.instance ?? 'scenario';
     const session = await this.soon(
-      client.broker.openSession({ instance, host: 'localhost', ttlMs, onSignal: (signal) => signals.push(signal) }),
+      client.broker.openSession({
+        instance,
+        host: 'localhost',
+        ttlMs,
+        onSignal: (signal) => signals.push(signal),
+        ...(options.beatenAt !== undefined && { beatenAt: options.beatenAt }),
+      }),
       'the opening of a session',
     );
     return new Holder(this, client, session, ttlMs, signals);

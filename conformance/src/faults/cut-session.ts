@@ -1,4 +1,4 @@
-import type { Delivery, NewTask, Session } from '@millrace/core';
+import type { ClaimVerdict, Delivery, NewTask, Session } from '@millrace/core';
 import { isMillraceError } from '@millrace/core';
 import { usual } from '../context/builders.ts';
 import type { Holder } from '../context/holder.ts';
@@ -34,6 +34,69 @@ export const cutClaim: SweepableCase = sweepable<{ readonly holder: Holder; read
     await t.soon(holder.session.end().catch(ignoreUnreachable), 'the end of the session', recoveryMs(t));
   },
 });
+
+type ByIdState = { readonly holder: Holder; readonly task: NewTask };
+
+/** CBI-14: the same for a claim by id, whose session asks for the task again. */
+export const cutClaimByIdAgain: SweepableCase = cutClaimById('claimTasks, asked again', async (t, holder, task) => {
+  const other = await t.holder();
+  return t.eventually(
+    async () => {
+      const lost = holder.session.lost.aborted;
+      if (lost) await t.maintain();
+      const asking = lost ? other : holder;
+      const [verdict] = (await asking.claimTasks([task.id]).catch(ignoreUnreachable)) ?? [];
+      return verdict?.status === 'claimed' ? { owner: asking, delivery: verdict.delivery } : undefined;
+    },
+    'the task whose claim was cut, asked for again',
+    recoveryMs(t) + (holder.session.lost.aborted ? holder.ttlMs + t.capabilities.session.sweepMs : 0),
+  );
+});
+
+/** CBI-14: the same, and the session never asks for the task again. */
+export const cutClaimByIdAlone: SweepableCase = cutClaimById('claimTasks, left alone', async (t, holder, task) => {
+  const other = await t.holder();
+  return t.eventually(
+    async () => {
+      if (holder.session.lost.aborted) await t.maintain();
+      const verdict = await other.claimTask(task.id);
+      return verdict.status === 'claimed' ? { owner: other, delivery: verdict.delivery } : undefined;
+    },
+    'the task whose claim was cut, one heartbeat later',
+    holder.ttlMs / 3 +
+      recoveryMs(t) +
+      (holder.session.lost.aborted ? holder.ttlMs + t.capabilities.session.sweepMs : 0),
+  );
+});
+
+function cutClaimById(
+  label: string,
+  recover: (
+    t: ScenarioContext,
+    holder: Holder,
+    task: NewTask,
+  ) => Promise<{ readonly owner: Holder; readonly delivery: Delivery }>,
+): SweepableCase {
+  return sweepable<ByIdState>({
+    label,
+    async arrange(stage) {
+      const holder = await stage.t.holder({ client: stage.client, ttlMs: briskTtlMs(stage) });
+      return { holder, task: await stage.t.enqueue({ queue: stage.queue, maxAttempts: 2 }) };
+    },
+    act: (_stage, { holder, task }) => holder.session.claimTasks?.([task.id]) ?? Promise.resolve([]),
+    async assess({ t, queue }, { holder, task }, ended) {
+      const [verdict] = ended.how === 'answered' ? (ended.value as ClaimVerdict[]) : [];
+      const { owner, delivery } =
+        verdict?.status === 'claimed' ? { owner: holder, delivery: verdict.delivery } : await recover(t, holder, task);
+      // A session that ended with its connection has lost the task as a dead one would, and that is charged.
+      const highest = holder.session.lost.aborted ? 2 : 1;
+      t.between(delivery.lease.attempt, 1, highest, 'its attempt: a delivery that nobody received is not charged');
+      t.equal(await owner.complete(delivery), 'applied', 'the completion');
+      await (await t.holder()).claimsNothing({ queues: [queue] });
+      await t.soon(holder.session.end().catch(ignoreUnreachable), 'the end of the session', recoveryMs(t));
+    },
+  });
+}
 
 /** The task, from the same session or another one, whichever gets it. Others complete it at once. */
 async function deliveredAfterAll(t: ScenarioContext, holder: Holder, queue: string): Promise<Delivery> {

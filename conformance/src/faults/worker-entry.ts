@@ -98,7 +98,7 @@ function hireHere(
   record: Recorder,
 ): Worker {
   const definition = defineTask({ ...usual, retry: custom(() => options.retryMs ?? 0) });
-  const { concurrency, prefetch, sessionTtlMs, maintenanceMs, drainMs, graceMs, instance } = options;
+  const { concurrency, prefetch, sessionTtlMs, maintenanceMs, drainMs, graceMs, instance, heartbeatThread } = options;
   return createWorker({
     broker,
     handlers: [handle(definition, (input, context) => runScript(input, context, record))],
@@ -111,6 +111,7 @@ function hireHere(
     ...(maintenanceMs !== undefined && { maintenance: maintenanceMs }),
     ...(drainMs !== undefined && { drain: drainMs }),
     ...(graceMs !== undefined && { grace: graceMs }),
+    ...(heartbeatThread !== undefined && { heartbeatThread }),
   });
 }
 

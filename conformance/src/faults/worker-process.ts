@@ -76,7 +76,13 @@ export function startWorkerProcess(request: WorkerProcessRequest): WorkerProcess
   const journal = path.join(folder, 'journal.ndjson');
   const history = path.join(folder, 'history.ndjson');
   const child = fork(fileURLToPath(module), [JSON.stringify({ url, namespace, journal, history, options })], {
-    execArgv: [...inheritedFlags(), ...flags, ...preload.map((file) => `--import=${file}`), ...typescriptFlags(module)],
+    execArgv: [
+      ...inheritedFlags(),
+      ...flags,
+      ...preload.map((file) => `--import=${file}`),
+      ...typescriptFlags(module),
+      ...(options.heartbeatThread === undefined ? [] : threadFlags(module)),
+    ],
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -220,16 +226,31 @@ function typescriptFlags(module: URL): string[] {
   // Not `includes('tsx')`: pnpm names the peers of a package in its folder, and vitest has tsx among its own.
   const hasTsx = process.execArgv.some((flag) => /(^|=|\/node_modules\/)tsx(\/|$)/.test(flag));
   if (!/\.[cm]?tsx?$/.test(module.pathname) || hasTsx) return [];
-  for (const place of [module, pathToFileURL(path.join(process.cwd(), 'package.json')), import.meta.url]) {
-    try {
-      return [`--import=${pathToFileURL(createRequire(place).resolve('tsx')).href}`];
-    } catch {
-      // Not installed there.
-    }
-  }
+  const tsx = findTsx('tsx', module);
+  if (tsx !== undefined) return [`--import=${tsx}`];
   // Node strips types by itself from 22.18 on.
   if ((process.features as { typescript?: unknown }).typescript) return [];
   throw new Error(
     `${fileURLToPath(module)} is TypeScript: install tsx beside it, use Node 22.18 or newer, or build it`,
   );
+}
+
+/** tsx leaves threads to themselves; this registers it in each. */
+function threadFlags(module: URL): string[] {
+  const tsx = /\.[cm]?tsx?$/.test(module.pathname) ? findTsx('tsx/esm/api', module) : undefined;
+  if (tsx === undefined) return [];
+  const source = `import{register}from${JSON.stringify(tsx.replace(/\.cjs$/, '.mjs'))};register()`;
+  return [`--import=data:text/javascript,${encodeURIComponent(source)}`];
+}
+
+/** Where a part of tsx lies: beside the module, in the project, or beside this package. */
+function findTsx(part: string, module: URL): string | undefined {
+  for (const place of [module, pathToFileURL(path.join(process.cwd(), 'package.json')), import.meta.url]) {
+    try {
+      return pathToFileURL(createRequire(place).resolve(part)).href;
+    } catch {
+      // Not installed there.
+    }
+  }
+  return undefined;
 }

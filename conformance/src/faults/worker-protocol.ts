@@ -13,6 +13,8 @@ export interface WorkerProcessOptions {
   readonly graceMs?: number;
   /** Delay before a failed run is tried again. Default 0. */
   readonly retryMs?: number;
+  /** Beats from a thread besides, over a connection to this address. */
+  readonly heartbeatThread?: { readonly url: string };
   /** `false`: it opens the broker and claims nothing, to produce only. Default true. */
   readonly claims?: boolean;
 }

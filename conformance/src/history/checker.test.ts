@@ -40,6 +40,20 @@ describe('checkHistory', () => {
     expect(report.status).toBe('unknown');
   });
 
+  it('says nothing of the order in which tasks came that were asked for by their ids', () => {
+    const history = (byId: boolean): HistoryScript => {
+      const script = new HistoryScript().session('w1').enqueue('x', { at: 10 }).enqueue('y', { at: 20 });
+      for (const [index, task] of ['y', 'x'].entries()) {
+        const at = 30 + 20 * index;
+        script.claim(task, 1, 1, { at }, byId ? { args: { byId } } : {}).settle('complete', task, 1, { at: at + 10 });
+      }
+      return script;
+    };
+    const orderOf = (byId: boolean): unknown =>
+      checkHistory(history(byId).events, options).verdicts.find(({ id }) => id === 'H17')?.status;
+    expect([orderOf(true), orderOf(false)]).toEqual(['unknown', 'fail']);
+  });
+
   it('names the strongest guarantee that is left', () => {
     const report = checkHistory(staleComplete().events, options);
     expect(report.guarantee.strongest).toBe('at-least-once');

@@ -73,6 +73,16 @@ describe('checkContention', () => {
     }
   });
 
+  it('knows which tasks a claim by id may have had when its answer was lost', () => {
+    const history = (ids: readonly string[]): HistoryScript =>
+      script()
+        .call('claim', { args: { session: 'w1', ids } }, 'error:INDETERMINATE', { at: 20, took: 10, role: 'w1' })
+        .claim('x', 2, 2, { at: 25, took: 20, role: 'w2', pid: 2 })
+        .read('x', { at: 26, took: 2 }, 'pending');
+    expect(checkContention(history(['x', 'y']).events).failures).toEqual([]);
+    expect(checkContention(history(['y']).events).failures).toMatchObject([{ task: 'x' }]);
+  });
+
   it('leaves tasks out that too many calls are about at once', () => {
     const crowd = script();
     for (let index = 0; index < 13; index++) crowd.control('pause', 'x', { at: 20, took: 50, pid: 10 + index });

@@ -97,7 +97,8 @@ function callsOf(task: TaskHistory, timeline: Timeline): Operation[] {
   const own = [...task.enqueues, ...task.claims, ...task.settles, ...task.controls, ...task.reads];
   const last = Math.max(...own.map((call) => call.invoke));
   const hidden = timeline.hiddenClaims.filter(
-    (claim) => claim.invoke < last && claim.args.queues?.includes(queue ?? '') !== false,
+    ({ invoke, args }) =>
+      invoke < last && args.queues?.includes(queue ?? '') !== false && args.ids?.includes(task.id) !== false,
   );
   const all = [...own, ...purges, ...hidden];
   // What was refused as a whole did nothing and says nothing.

@@ -91,6 +91,10 @@ export interface EventArgs {
   readonly names?: readonly string[];
   readonly limit?: number;
   readonly waitMs?: number;
+  /** Of a claim by id: the tasks it asked for. */
+  readonly ids?: readonly string[];
+  /** Of a delivery of such a claim. */
+  readonly byId?: true;
   /** Of a fail, retry, or an ended task. */
   readonly kind?: FailureKind;
   /** Of a report that says the handler is about to start. */

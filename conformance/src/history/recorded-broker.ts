@@ -31,6 +31,8 @@ class RecordedBroker<Tx> implements Broker<Tx> {
   readonly queues: QueueStore;
   readonly tasks?: TaskStore;
   readonly schedules?: ScheduleStore;
+  /** Not a part of any task's history, as the sessions' own beats are not. */
+  readonly beat?: NonNullable<Broker<Tx>['beat']>;
   readonly #broker: Broker<Tx>;
   readonly #role: RecordedRole;
 
@@ -40,6 +42,7 @@ class RecordedBroker<Tx> implements Broker<Tx> {
     this.kind = broker.kind;
     this.queues = recordQueues(broker.queues, role);
     if (broker.tasks !== undefined) this.tasks = recordTaskStore(broker.tasks, role);
+    if (broker.beat !== undefined) this.beat = (sessionId) => broker.beat?.(sessionId) ?? Promise.resolve('lost');
     if (broker.schedules !== undefined) this.schedules = recordSchedules(broker.schedules, role);
   }
 

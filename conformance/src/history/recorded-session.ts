@@ -1,4 +1,13 @@
-import type { ClaimRequest, Delivery, Lease, Session, SettleOp, SettleOutcome, TaskReport } from '@millrace/core';
+import type {
+  ClaimRequest,
+  ClaimVerdict,
+  Delivery,
+  Lease,
+  Session,
+  SettleOp,
+  SettleOutcome,
+  TaskReport,
+} from '@millrace/core';
 import { contentDigest, digest } from './digest.ts';
 import { errorOutcome } from './error-outcome.ts';
 import type { EventArgs, EventFields, RecordedCall } from './event.ts';
@@ -19,6 +28,7 @@ const callOf: Readonly<Record<SettleOp['type'], RecordedCall>> = {
 export class RecordedSession implements Session {
   readonly id: string;
   readonly lost: AbortSignal;
+  readonly claimTasks?: NonNullable<Session['claimTasks']>;
   readonly #session: Session;
   readonly #role: RecordedRole;
 
@@ -27,6 +37,7 @@ export class RecordedSession implements Session {
     this.#role = role;
     this.id = session.id;
     this.lost = session.lost;
+    if (session.claimTasks !== undefined) this.claimTasks = (ids) => this.#claimTasks(ids);
     const noteLoss = (): void => role.note('lost', { args: { session: session.id } });
     if (session.lost.aborted) noteLoss();
     else session.lost.addEventListener('abort', noteLoss, { once: true });
@@ -34,17 +45,42 @@ export class RecordedSession implements Session {
 
   async claim(request: ClaimRequest): Promise<Delivery[]> {
     const { queues, names, limit, waitMs } = request;
-    const call = this.#role.begin('claim', { args: { session: this.id, queues, names, limit, waitMs } });
-    let deliveries: Delivery[];
+    const args = { session: this.id, queues, names, limit, waitMs };
+    return this.#claim(
+      args,
+      () => this.#session.claim(request),
+      (deliveries) => deliveries,
+    );
+  }
+
+  /** A claim like the other one; what it says of tasks it does not give is no part of their history. */
+  #claimTasks(ids: readonly string[]): Promise<ClaimVerdict[]> {
+    return this.#claim(
+      { session: this.id, ids },
+      () => this.#session.claimTasks?.(ids) ?? Promise.resolve([]),
+      (verdicts) => verdicts.flatMap((verdict) => (verdict.status === 'claimed' ? [verdict.delivery] : [])),
+      { byId: true },
+    );
+  }
+
+  async #claim<T>(
+    asked: EventArgs,
+    ask: () => Promise<T>,
+    deliveriesOf: (answer: T) => readonly Delivery[],
+    more: EventArgs = {},
+  ): Promise<T> {
+    const call = this.#role.begin('claim', { args: asked });
+    let answer: T;
     try {
-      deliveries = await this.#session.claim(request);
+      answer = await ask();
     } catch (error) {
       call.answer(errorOutcome(error), { args: { session: this.id } });
       throw error;
     }
+    const deliveries = deliveriesOf(answer);
     if (deliveries.length === 0) call.answer('empty', { args: { session: this.id } });
-    for (const delivery of deliveries) call.answer('delivered', deliveryFields(delivery));
-    return deliveries;
+    for (const delivery of deliveries) call.answer('delivered', deliveryFields(delivery, more));
+    return answer;
   }
 
   report(reports: readonly TaskReport[]): Promise<SettleOutcome[]> {
@@ -79,7 +115,7 @@ export class RecordedSession implements Session {
   }
 }
 
-function deliveryFields(delivery: Delivery): EventFields {
+function deliveryFields(delivery: Delivery, more: EventArgs): EventFields {
   const { lease, name, queue, maxAttempts, priority, group, key } = delivery;
   return {
     task: lease.taskId,
@@ -94,6 +130,7 @@ function deliveryFields(delivery: Delivery): EventFields {
       priority,
       ...(Number.isFinite(maxAttempts) && { maxAttempts }),
       ...(group !== undefined && { group }),
+      ...more,
     },
   };
 }

@@ -24,6 +24,8 @@ async function recorded(): Promise<{
   return { broker, recorder, events: journal.events };
 }
 
+const silent: Recorder = new Recorder({ journals: [] });
+
 /** What a line says, short enough to compare. */
 function short(event: HistoryEvent): string {
   const { phase, op, task, fence, outcome, args } = event;
@@ -88,6 +90,49 @@ describe('recordBroker', () => {
     const [enqueued, delivered] = [events[2], events.find((event) => event.outcome === 'delivered')];
     expect(delivered?.hash).toBe(enqueued?.hash);
     expect(delivered?.args?.maxAttempts).toBe(3);
+  });
+
+  it('writes down claims by id as what they are, and has them where the broker has', async () => {
+    const { broker, events } = await recorded();
+    await broker.enqueue([task('a'), task('b', { delayMs: 5_000 }), task('c')]);
+    const session = await broker.openSession({ instance: 'i', host: 'h', ttlMs: 10_000, onSignal: () => {} });
+    const verdicts = await session.claimTasks?.(['c', 'b', 'nobody', 'a']);
+    expect(verdicts?.map(({ status }) => status)).toEqual(['claimed', 'early', 'gone', 'claimed']);
+    await session.claimTasks?.(['b']);
+    await expect(session.claimTasks?.([])).rejects.toMatchObject({ code: 'VALIDATION' });
+    const lines = events.filter(({ op }) => op === 'claim');
+    expect(lines.map(short)).toEqual([
+      'invoke claim',
+      'return claim c 1 delivered',
+      'return claim a 1 delivered',
+      'invoke claim',
+      'return claim empty',
+      'invoke claim',
+      'return claim error:VALIDATION',
+    ]);
+    expect(lines[0]?.args).toEqual({ session: session.id, ids: ['c', 'b', 'nobody', 'a'] });
+    expect(lines[1]).toMatchObject({ attempt: 1, queue: 'line', args: { session: session.id, byId: true } });
+    expect(lines[1]?.hash).toBe(events.find((event) => event.op === 'enqueue' && event.task === 'c')?.hash);
+    const inner: Broker = { kind: 'plain', queues: broker.queues } as never;
+    const plain = { ...session, claimTasks: undefined } as never;
+    const without = recordBroker({ ...inner, openSession: async () => plain } as Broker, silent, 'client');
+    const bare = await without.openSession({ instance: 'i', host: 'h', ttlMs: 10_000, onSignal: () => {} });
+    expect('claimTasks' in bare && bare.claimTasks !== undefined).toBe(false);
+  });
+
+  it('passes beats for sessions of others on, where the broker has them', async () => {
+    const { broker, recorder, events } = await recorded();
+    expect(broker.beat).toBeUndefined();
+    const before = events.length;
+    const beaten: string[] = [];
+    const beat = async (id: string): Promise<'alive' | 'lost'> => {
+      beaten.push(id);
+      return id === 'mine' ? 'alive' : 'lost';
+    };
+    const other = recordBroker({ kind: 'other', queues: broker.queues, beat } as Broker, recorder, 'client');
+    expect([await other.beat?.('mine'), await other.beat?.('yours')]).toEqual(['alive', 'lost']);
+    expect(beaten).toEqual(['mine', 'yours']);
+    expect(events.length).toBe(before);
   });
 
   it('writes down control, reads, queues and maintenance', async () => {

@@ -190,4 +190,22 @@ export const claimMutants: readonly Mutant[] = [
         ),
     }),
   })),
+  brokenBroker('flood-first', 'a claim gives nothing while many tasks of other names wait', 'CON-16', (scratch) => ({
+    session: (inner) => {
+      const begun = scratch.remember('begun', () => new Map<string, number>());
+      const waiting = (name: string): number =>
+        scratch.enqueued.filter((task) => task.name === name).length - (begun.get(name) ?? 0);
+      return {
+        async claim(request) {
+          const others = new Set(
+            scratch.enqueued.map(({ name }) => name).filter((name) => !request.names.includes(name)),
+          );
+          const flooded = [...others].some((name) => waiting(name) > 20);
+          const deliveries = await inner.claim(flooded ? { ...request, queues: ['nothing is here'] } : request);
+          for (const { name } of deliveries) begun.set(name, (begun.get(name) ?? 0) + 1);
+          return deliveries;
+        },
+      };
+    },
+  })),
 ];

@@ -104,6 +104,9 @@ export const controlMutants: readonly Mutant[] = [
   brokenBroker('count-ignores-states', 'counting leaves the states out of the filter', 'MOD-11', () => ({
     tasks: (inner) => ({ count: ({ states: _states, ...filter }) => inner.count(filter) }),
   })),
+  brokenBroker('list-ignores-names', 'listing leaves the names out of the filter', 'CAN-08', () => ({
+    tasks: (inner) => ({ list: ({ names: _names, ...filter }, page) => inner.list(filter, page) }),
+  })),
   brokenBroker('stats-count-delayed', 'delayed tasks are counted as pending', 'OBS-05', () => ({
     queues: (inner) => ({
       stats: async (names) =>

@@ -157,4 +157,58 @@ export const enqueueMutants: readonly Mutant[] = [
     ...task,
     priority: Math.min(9, Math.max(0, Math.round(task.priority || 0))),
   })),
+  brokenBroker(
+    'fresh-overwrites',
+    'a task promised to be fresh takes the place of one that has its id',
+    'DUP-14',
+    () => ({
+      broker: (inner) => ({
+        async enqueue(tasks, options) {
+          const outcomes = await inner.enqueue(tasks, options);
+          for (const [index, task] of tasks.entries()) {
+            const outcome = outcomes[index];
+            if (task.fresh !== true || outcome?.status !== 'duplicate' || task.input === undefined) continue;
+            await inner.tasks?.update([task.id], { input: task.input, priority: task.priority });
+          }
+          return outcomes;
+        },
+      }),
+    }),
+  ),
+  brokenBroker('fresh-trusted-in-bulk', 'in bulk, what is promised to be fresh is answered accepted', 'DUP-14', () => ({
+    broker: (inner) => ({
+      async enqueue(tasks, options) {
+        const outcomes = await inner.enqueue(tasks, options);
+        if (tasks.length === 1) return outcomes;
+        return outcomes.map(
+          (outcome, index): EnqueueOutcome => (tasks[index]?.fresh ? { status: 'accepted' } : outcome),
+        );
+      },
+    }),
+  })),
+  brokenBroker('refused-come-last', 'the outcomes of refused tasks come behind those of stored ones', 'MOD-26', () => ({
+    broker: (inner) => ({
+      async enqueue(tasks, options) {
+        const outcomes = await inner.enqueue(tasks, options);
+        const isRefused = ({ status }: EnqueueOutcome): boolean => status === 'rejected';
+        return [...outcomes.filter((outcome) => !isRefused(outcome)), ...outcomes.filter(isRefused)];
+      },
+    }),
+  })),
+  brokenBroker(
+    'priority-ages',
+    'what was enqueued earlier weighs more, whatever its priority',
+    'PRI-05',
+    (scratch) => ({
+      broker: (inner) => ({
+        enqueue(tasks, options) {
+          const aged = tasks.map((task) => {
+            const age = Math.floor(scratch.enqueued.length / 8);
+            return { ...task, priority: Math.max(0, task.priority - age) };
+          });
+          return inner.enqueue(aged, options);
+        },
+      }),
+    }),
+  ),
 ];

@@ -1,4 +1,4 @@
-import type { Session, SettleOp, SettleOutcome } from '@millrace/core';
+import type { Lease, Session, SettleOp, SettleOutcome } from '@millrace/core';
 import { brokenBroker, type Mutant, type Scratch } from './mutant.ts';
 
 /** Defects of the guard on settles and reports. */
@@ -54,6 +54,50 @@ export const fenceMutants: readonly Mutant[] = [
       settle: (operations) => each(operations, (operation) => settleNewest(scratch, inner, operation)),
     }),
   })),
+  brokenBroker(
+    'completes-where-it-was-claimed',
+    'a completion looks for its task where the first claim found it, and not elsewhere',
+    'STM-17',
+    (scratch) => ({
+      session: (inner) => ({
+        async claim(request) {
+          const places = scratch.remember('places', () => new Map<string, Lease>());
+          const deliveries = await inner.claim(request);
+          for (const { lease } of deliveries) if (!places.has(lease.taskId)) places.set(lease.taskId, lease);
+          return deliveries;
+        },
+        settle(operations) {
+          const places = scratch.remember('places', () => new Map<string, Lease>());
+          const where = (lease: Lease): Lease => ({ ...lease, fence: places.get(lease.taskId)?.fence ?? lease.fence });
+          return inner.settle(
+            operations.map((each) => (each.type === 'complete' ? { ...each, lease: where(each.lease) } : each)),
+          );
+        },
+      }),
+    }),
+  ),
+  brokenBroker(
+    'reported-on-is-elsewhere',
+    'a report moves its task, and a completion does not find it any more',
+    'STM-17',
+    (scratch) => ({
+      session: (inner) => ({
+        report(reports) {
+          const moved = scratch.remember('moved', () => new Set<string>());
+          for (const { lease } of reports) moved.add(`${lease.fence}:${lease.taskId}`);
+          return inner.report(reports);
+        },
+        settle(operations) {
+          const moved = scratch.remember('moved', () => new Set<string>());
+          return each(operations, async (operation) =>
+            operation.type === 'complete' && moved.has(`${operation.lease.fence}:${operation.lease.taskId}`)
+              ? 'stale'
+              : settleOne(inner, operation),
+          );
+        },
+      }),
+    }),
+  ),
   brokenBroker('outcomes-in-reverse', 'the outcomes of a batch of settles come in reverse order', 'STM-04', () => ({
     session: (inner) => ({ settle: async (operations) => (await inner.settle(operations)).reverse() }),
   })),

@@ -1,4 +1,5 @@
 import { claimMutants } from './claim.ts';
+import { claimByIdMutants } from './claim-by-id.ts';
 import { controlMutants } from './control.ts';
 import { enqueueMutants } from './enqueue.ts';
 import { fenceMutants } from './fence.ts';
@@ -11,6 +12,7 @@ import { payloadMutants } from './payload.ts';
 export const mutants: readonly Mutant[] = [
   ...fenceMutants,
   ...claimMutants,
+  ...claimByIdMutants,
   ...enqueueMutants,
   ...payloadMutants,
   ...lifecycleMutants,

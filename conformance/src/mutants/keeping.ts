@@ -123,6 +123,9 @@ export const keepingMutants: readonly Mutant[] = [
       },
     }),
   })),
+  brokenBroker('beat-pretended', 'beats for sessions of others are answered alive and go nowhere', 'LSE-25', () => ({
+    broker: () => ({ beat: async () => 'alive' as const }),
+  })),
   brokenBroker('retry-has-a-gap', 'while a task is being retried, it is nowhere', 'RTY-15', (scratch) => ({
     tasks: (inner) => ({
       async get(ids) {

@@ -1,4 +1,4 @@
-import { type Clock, ConfigurationError } from '@millrace/core';
+import { type Capabilities, type Clock, ConfigurationError } from '@millrace/core';
 import { brokenBroker, type Mutant } from './mutant.ts';
 
 const stoppedTimers = (clock: Clock): Clock => ({
@@ -12,6 +12,14 @@ const stoppedTimers = (clock: Clock): Clock => ({
 export const lifecycleMutants: readonly Mutant[] = [
   brokenBroker('close-leaks', 'closing a client leaves its sessions alive', 'LSE-17', () => ({
     broker: () => ({ close: async () => {} }),
+  })),
+  brokenBroker('capability-left-out', 'a capability is neither claimed nor denied', 'MOD-01', (scratch, inner) => ({
+    broker: () => ({
+      async open() {
+        const { claimById: _left, ...rest } = await inner.open();
+        return scratch.remember('capabilities', () => Object.freeze(rest)) as Capabilities;
+      },
+    }),
   })),
   brokenBroker('close-twice-throws', 'closing again throws', 'MOD-04', (_scratch, inner) => {
     let closed = false;

@@ -75,6 +75,7 @@ export function brokenEnqueue(
 
 function decorate(inner: Broker<unknown>, scratch: Scratch, changes: Changes): Broker<unknown> {
   const decorateSession = (session: Session): Session => {
+    const { claimTasks } = session;
     const watched: Session = {
       id: session.id,
       lost: session.lost,
@@ -83,6 +84,17 @@ function decorate(inner: Broker<unknown>, scratch: Scratch, changes: Changes): B
         for (const { lease } of deliveries) scratch.held.set(lease.taskId, { lease, session });
         return deliveries;
       },
+      ...(claimTasks !== undefined && {
+        async claimTasks(ids) {
+          const verdicts = await claimTasks.call(session, ids);
+          for (const verdict of verdicts) {
+            if (verdict.status !== 'claimed') continue;
+            const { lease } = verdict.delivery;
+            scratch.held.set(lease.taskId, { lease, session });
+          }
+          return verdicts;
+        },
+      }),
       report: (reports) => session.report(reports),
       settle: (operations) => session.settle(operations),
       end: () => session.end(),
@@ -108,6 +120,9 @@ function decorate(inner: Broker<unknown>, scratch: Scratch, changes: Changes): B
     },
     get schedules() {
       return inner.schedules;
+    },
+    get beat(): Broker<unknown>['beat'] {
+      return inner.beat?.bind(inner);
     },
   } as Broker<unknown>;
   // Object.assign would read the getters; defining them again keeps `tasks` absent until the broker has it.

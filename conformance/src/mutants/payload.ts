@@ -1,4 +1,5 @@
 import type { Delivery } from '@millrace/core';
+import { each, settleOne } from './fence.ts';
 import { brokenBroker, brokenEnqueue, type Mutant } from './mutant.ts';
 
 const withInput = (
@@ -68,6 +69,16 @@ export const payloadMutants: readonly Mutant[] = [
   brokenBroker('checkpoint-dropped', 'checkpoints are answered applied and forgotten', 'STM-07', () => ({
     session: (inner) => ({
       report: (reports) => inner.report(reports.map(({ checkpoint: _checkpoint, ...rest }) => rest)),
+    }),
+  })),
+  brokenBroker('large-output-unanswered', 'a settle with an output above 100 KB is never answered', 'PAY-15', () => ({
+    session: (inner) => ({
+      settle: (operations) =>
+        each(operations, async (operation) =>
+          operation.type === 'complete' && (operation.output?.length ?? 0) > 100_000
+            ? 'unknown'
+            : settleOne(inner, operation),
+        ),
     }),
   })),
 ];

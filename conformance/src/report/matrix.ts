@@ -64,6 +64,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   PAU: 'pause and resume',
   PRI: 'priorities',
   CON: 'concurrency and wake-up',
+  CBI: 'claims by id',
   SCH: 'schedules',
   PAY: 'payload',
   BAD: 'bad input',

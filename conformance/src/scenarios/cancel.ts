@@ -169,4 +169,54 @@ export const cancel: readonly Scenario[] = [
       t.equal((await t.tryEnqueue(t.task(keyed))).status, 'accepted', 'after it came to rest');
     },
   },
+  {
+    id: 'CAN-08',
+    rule: 'R-CAN-8',
+    title:
+      'what a filter lists is cancelled page by page: all of it, nothing beside it, and again after an interruption',
+    tier: 'extended',
+    needs: [cancelWaiting, taskStore('list', 'get')],
+    patience: 2,
+    async run(t) {
+      const wanted = [
+        ...(await t.enqueueMany(90, () => ({ queue: 'doomed' }))),
+        ...(await t.enqueueMany(20, () => ({ queue: 'doomed', delayMs: 3_600_000 }))),
+      ];
+      const beside = [
+        ...(await t.enqueueMany(30, () => ({ queue: 'doomed', name: 'spared' }))),
+        ...(await t.enqueueMany(30, () => ({ queue: 'spared' }))),
+      ];
+      const filter = { queues: ['doomed'], names: ['work'], states: ['pending', 'scheduled'] } as const;
+      /** Lists a page, cancels what is on it, and goes on behind it. */
+      const sweep = async (mostPages: number): Promise<number> => {
+        let cancelled = 0;
+        let cursor: string | undefined;
+        for (let page = 0; page < mostPages; page++) {
+          const request = { limit: 25, ...(cursor !== undefined && { cursor }) };
+          const listed = await t.soon(t.tasks.list(filter, request), 'a page of tasks');
+          const ids = listed.tasks.map(({ id }) => id);
+          const outcomes = await t.soon(t.tasks.cancel(ids), 'the answer to a cancel');
+          t.equal(
+            outcomes,
+            ids.map(() => 'applied'),
+            'the outcomes of a page',
+          );
+          cancelled += ids.length;
+          cursor = listed.cursor;
+          if (cursor === undefined) break;
+        }
+        return cancelled;
+      };
+      t.equal(await sweep(2), 50, 'tasks cancelled before it was interrupted');
+      t.equal(await sweep(100), 60, 'tasks cancelled when it was begun again');
+      t.equal(await sweep(100), 0, 'tasks left for a third time');
+      for (const { id } of wanted) t.equal((await t.record(id)).state, 'cancelled', 'the state of a task it lists');
+      const kept = await (await t.holder()).claimMany(60, { queues: ['doomed', 'spared'], names: ['work', 'spared'] });
+      t.equal(
+        kept.map(({ lease }) => lease.taskId).sort(),
+        beside.map(({ id }) => id).sort(),
+        'what is left beside it',
+      );
+    },
+  },
 ];

@@ -289,4 +289,59 @@ export const dedupe: readonly Scenario[] = [
       t.equal([delivery.input, delivery.priority], ['"first"', 3], 'what is delivered');
     },
   },
+  {
+    id: 'DUP-14',
+    rule: 'R-DUP-14',
+    title: 'an id promised to be fresh that is there all the same is a duplicate, and nothing of it is overwritten',
+    tier: 'extended',
+    needs: [idempotentIds],
+    async run(t) {
+      const first = { input: '"first"', headers: { by: 'first' }, priority: 3 };
+      const fresh = (task: NewTask): NewTask => ({ ...task, fresh: true });
+      const other = (task: NewTask): NewTask =>
+        fresh({ ...task, input: '"second"', headers: { by: 'second' }, priority: 9, maxAttempts: 9 });
+      const holder = await t.holder();
+      const [alone, atStart, inMiddle, atEnd, mixed] = (await t.enqueueMany(5, () => first)) as [
+        NewTask,
+        NewTask,
+        NewTask,
+        NewTask,
+        NewTask,
+      ];
+      t.equal(await t.tryEnqueue(other(alone)), duplicateOf(alone), 'the outcome of one');
+
+      const news = Array.from({ length: 30 }, () => fresh(t.task({ queue: 'news' })));
+      const bulk = [other(atStart), ...news.slice(0, 15), other(inMiddle), ...news.slice(15), other(atEnd)];
+      const there = new Map([atStart, inMiddle, atEnd, mixed].map((task) => [task.id, duplicateOf(task)]));
+      const expected = (batch: readonly NewTask[]): EnqueueOutcome[] =>
+        batch.map(({ id }) => there.get(id) ?? accepted);
+      t.equal(await t.broker.enqueue(bulk), expected(bulk), 'outcomes in bulk');
+
+      const plain = t.task({ queue: 'news' });
+      const twice = fresh(t.task({ queue: 'news' }));
+      const batch = [plain, other(mixed), fresh(t.task({ queue: 'news', delayMs: 3_600_000 })), other(atStart), twice];
+      t.equal(await t.broker.enqueue(batch), expected(batch), 'outcomes of a batch of which some are not promised');
+      const again = fresh(t.task({ queue: 'news' }));
+      t.equal(
+        await t.broker.enqueue([again, again]),
+        [accepted, duplicateOf(again)],
+        'outcomes of one twice in a batch',
+      );
+
+      const deliveries = await holder.claimMany(5);
+      t.equal(
+        deliveries.map(({ input, headers, priority }) => ({ input, headers, priority })),
+        Array.from({ length: 5 }, () => first),
+        'what the five still are',
+      );
+      for (const task of [alone, atEnd]) {
+        t.equal(await t.tryEnqueue(other(task)), duplicateOf(task), 'the outcome while it runs');
+      }
+      await holder.claimsNothing();
+      const outcomes = await holder.settleAll(deliveries.map(({ lease }) => ({ type: 'complete', lease })));
+      t.equal(new Set(outcomes), new Set(['applied']), 'the settles of those that ran meanwhile');
+      t.equal((await holder.claimMany(33, { queues: ['news'] })).length, 33, 'tasks stored beside them');
+      await holder.claimsNothing({ queues: ['news'] });
+    },
+  },
 ];

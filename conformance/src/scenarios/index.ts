@@ -3,7 +3,11 @@ import { impairScenarios } from '../faults/scenarios-impair.ts';
 import { serverScenarios } from '../faults/scenarios-server.ts';
 import { groupOf, type Scenario } from '../scenario.ts';
 import { badInput } from './bad-input.ts';
+import { beatScenarios } from './beat.ts';
+import { bulkScenarios } from './bulk.ts';
 import { cancel } from './cancel.ts';
+import { claimByIdScenarios } from './claim-by-id.ts';
+import { claimByIdCourse } from './claim-by-id-course.ts';
 import { concurrency } from './concurrency.ts';
 import { dedupe } from './dedupe.ts';
 import { delay } from './delay.ts';
@@ -12,6 +16,7 @@ import { lease } from './lease.ts';
 import { leaseSession } from './lease-session.ts';
 import { model } from './model.ts';
 import { modelLifecycle } from './model-lifecycle.ts';
+import { movedScenarios } from './moved.ts';
 import { observe } from './observe.ts';
 import { ordering } from './ordering.ts';
 import { pause } from './pause.ts';
@@ -46,6 +51,7 @@ const groups = [
   'PAU',
   'PRI',
   'CON',
+  'CBI',
   'PAY',
   'BAD',
   'SHD',
@@ -55,11 +61,12 @@ const groups = [
 
 /** Every scenario, in the order of their ids. */
 export const scenarios: readonly Scenario[] = inOrder(
-  [model, modelLifecycle, durableScenarios, transactionScenarios],
-  [stateMachine, stateMachineTable, stateMachineEnds],
+  [model, modelLifecycle, durableScenarios, transactionScenarios, bulkScenarios],
+  [stateMachine, stateMachineTable, stateMachineEnds, movedScenarios],
   [ordering, delay, lease, leaseSession, dedupe, cancel, pause, priority, concurrency, payload, badInput, observe],
+  [claimByIdScenarios, claimByIdCourse],
   [workerRetry, workerFailure, workerLease, workerShutdown, workerConcurrency, workerPayload, workerObserve],
-  [recordedScenarios, upgradeScenarios, wholeScenarios],
+  [recordedScenarios, upgradeScenarios, wholeScenarios, beatScenarios],
   [processScenarios, faultScenarios, serverScenarios(), impairScenarios],
 );
 

@@ -2,6 +2,7 @@ import type { Broker, Capabilities, TaskReport, TaskStore } from '@millrace/core
 import { usual } from '../context/builders.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { Scenario } from '../scenario.ts';
+import { checkCapabilities } from '../spec/capability-shape.ts';
 
 /** A closed client has no backend to wait for, so this is no budget: only a stalled process could exceed it. */
 const localMs = 3_000;
@@ -11,10 +12,11 @@ export const modelLifecycle: readonly Scenario[] = [
   {
     id: 'MOD-01',
     rule: 'R-MOD-1',
-    title: 'capabilities are frozen, JSON-serialisable and the same on every opening and client',
+    title: 'capabilities are complete, frozen, JSON-serialisable and the same on every opening and client',
     tier: 'core',
     async run(t) {
       const claimed = await t.broker.open();
+      t.equal(checkCapabilities(claimed), [], 'what is missing or wrong in the capabilities');
       t.ok(isFrozen(claimed), 'capabilities are frozen, all the way down');
       t.equal(JSON.parse(JSON.stringify(claimed)), claimed, 'capabilities after a trip through JSON');
       t.ok((await t.broker.open()) === claimed, 'opening again returns the same object');

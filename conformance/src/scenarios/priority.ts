@@ -99,6 +99,31 @@ export const priority: readonly Scenario[] = [
     },
   },
   {
+    id: 'PRI-05',
+    rule: 'R-PRI-5',
+    title: 'a lower priority waits for as long as higher ones keep coming, does not age, and is there right after',
+    tier: 'extended',
+    needs: [strictPriority],
+    async run(t) {
+      const holder = await t.holder();
+      const patient = await t.enqueue({ priority: 1 });
+      await t.enqueueMany(2, () => ({ priority: 7 }));
+      for (let round = 0; round < 60; round++) {
+        await t.enqueue({ priority: 7 });
+        const delivery = await holder.claimOne();
+        t.equal(delivery.priority, 7, `the priority delivered in round ${round}`);
+        await holder.complete(delivery);
+      }
+      const rest = await holder.claimInTurn(3);
+      t.equal(
+        rest.map(({ priority }) => priority),
+        [7, 7, 1],
+        'priorities once no more came',
+      );
+      t.equal(rest[2]?.lease.taskId, patient.id, 'the one that waited');
+    },
+  },
+  {
     id: 'PRI-06',
     rule: 'R-PRI-6',
     title: 'ten levels are ten levels: none is merged with its neighbour',

@@ -133,6 +133,21 @@ export const processScenarios: readonly Scenario[] = [
     },
   },
   {
+    id: 'SHD-05',
+    rule: 'R-SHD-5',
+    title: 'a process that only enqueued ends by itself once its broker is closed: no timer, no socket is left',
+    tier: 'fault',
+    needs: [processes],
+    async run(t) {
+      const producer = await startWorker(t, { claims: false });
+      producer.produce({ prefix: 'made-', count: 20, batch: 7, script: [['return', 1]] });
+      await t.eventually(() => count(producer, 'enqueued') === 3, 'three batches');
+      const end = await t.soon(producer.stop(), 'the end of the process', 5_000 + t.budgetMs);
+      t.equal(end, { code: 0, signal: null }, 'how the process ended');
+      t.equal((await (await t.holder()).claimMany(20)).length, 20, 'tasks it enqueued');
+    },
+  },
+  {
     id: 'SHD-10',
     rule: 'R-SHD-10',
     title: 'kill -9 while a worker is stopping: what it still held comes back, nothing is lost',
@@ -159,7 +174,7 @@ export const processScenarios: readonly Scenario[] = [
 ];
 
 /** A worker process that claims, with a short ttl; gone at the end, whatever state it is in. */
-async function startWorker(t: ScenarioContext, options: WorkerProcessOptions = {}): Promise<WorkerProcess> {
+export async function startWorker(t: ScenarioContext, options: WorkerProcessOptions = {}): Promise<WorkerProcess> {
   const { workerModule } = t.harness;
   if (workerModule === undefined) throw new Error('the harness has no workerModule');
   const worker = startWorkerProcess({
@@ -184,12 +199,13 @@ function attemptsOf(worker: WorkerProcess, task: string): number[] {
 }
 
 /** How often something happened in a worker process, to one task or to any. */
-function count(worker: WorkerProcess, event: JournalEntry['event'], task?: string): number {
+export function count(worker: WorkerProcess, event: JournalEntry['event'], task?: string): number {
   return worker
     .journal()
     .filter((line) => line.event === event && (task === undefined || ('task' in line && line.task === task))).length;
 }
 
-function script(...steps: Script): string {
+/** An input that a worker process runs. */
+export function script(...steps: Script): string {
   return JSON.stringify(steps);
 }

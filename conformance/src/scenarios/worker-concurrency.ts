@@ -136,6 +136,44 @@ export const workerConcurrency: readonly Scenario[] = [
     },
   },
   {
+    id: 'CON-16',
+    rule: 'R-CON-16',
+    title: 'a flood of one task, that never ends, keeps another with slots of its own from none of its turns',
+    tier: 'core',
+    patience: 2,
+    async run(t) {
+      const client = producer(t);
+      let over = false;
+      let floods = 0;
+      let rare = 0;
+      const flood = job(
+        async (_input, { signal }) => {
+          floods += 1;
+          await t.tempo.timer(t.unitMs / 20, signal);
+          // One that ends makes two: there is always more of it than slots.
+          if (!over) await client.enqueueMany(flood.definition, [{ input: null }, { input: null }].slice(floods % 2));
+        },
+        { name: 'flood', queue: 'flood', concurrency: 4 },
+      );
+      const seldom = job(() => rare++, { name: 'seldom', queue: 'seldom', concurrency: 4 });
+      await client.enqueueMany(
+        flood.definition,
+        Array.from({ length: 100 }, () => ({ input: null })),
+      );
+      await hire(t, [flood.handler, seldom.handler], { concurrency: 2 });
+      for (let round = 1; round <= 5; round++) {
+        const before = floods;
+        await t.eventually(() => floods >= before + 10, 'the flood');
+        await client.enqueue(seldom.definition, null);
+        await t.eventually(() => rare === round, 'the turn of the task that comes seldom');
+      }
+      const before = floods;
+      await t.eventually(() => floods >= before + 10, 'more of the flood, which had its turns as well');
+      over = true;
+      t.equal(rare, 5, 'runs of the task that comes seldom');
+    },
+  },
+  {
     id: 'CON-14',
     rule: 'R-CON-14',
     title: 'an idle worker starts an enqueued task within the budget, time after time',

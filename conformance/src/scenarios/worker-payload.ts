@@ -1,4 +1,6 @@
+import { isMillraceError } from '@millrace/core';
 import { hire, job, producer } from '../context/crew.ts';
+import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { Scenario } from '../scenario.ts';
 
 /** PAY and BAD: values on their whole way from the producer's object to the handler's and back. */
@@ -113,6 +115,14 @@ export const workerPayload: readonly Scenario[] = [
         t.ok(result instanceof Uint8Array && Buffer.compare(result, sent) === 0, `the ${sent.length} bytes returned`);
       }
     },
+  },
+  {
+    id: 'PAY-15',
+    rule: 'R-PAY-15',
+    title: 'an output, checkpoint or progress of payload.maxBytes passes; one byte more is refused, and repeats no run',
+    tier: 'core',
+    patience: 3,
+    run: largeResults,
   },
   {
     id: 'BAD-01',
@@ -237,3 +247,85 @@ export const workerPayload: readonly Scenario[] = [
     },
   },
 ];
+
+/** Beyond this no scenario makes a value as large as allowed. */
+const largestTried = 16_777_216;
+
+async function largeResults(t: ScenarioContext): Promise<void> {
+  const { maxBytes } = t.capabilities.payload;
+  t.require(maxBytes <= largestTried, `payload.maxBytes is ${maxBytes}; the suite tries up to ${largestTried}`);
+  // A text in JSON has two quotation marks.
+  const [fits, tooLarge] = [maxBytes - 2, maxBytes - 1].map((length) => 'x'.repeat(length));
+  const ran = new Map<unknown, number>();
+  const refusals: unknown[] = [];
+  const { definition, handler } = job(async (input, { checkpoint, progress }) => {
+    ran.set(input, (ran.get(input) ?? 0) + 1);
+    const refused = async (call: () => unknown): Promise<void> => {
+      try {
+        await call();
+        refusals.push(`${input} was taken`);
+      } catch (error) {
+        refusals.push(isMillraceError(error) ? [error.code, error.reason, error.option] : error);
+      }
+    };
+    switch (input) {
+      case 'an output that fits':
+        return fits;
+      case 'an output':
+        return tooLarge;
+      case 'a checkpoint':
+        await refused(() => checkpoint.set(tooLarge));
+        if (t.capabilities.reports.checkpoint) await checkpoint.set(fits);
+        return 'done';
+      case 'progress':
+        await refused(() => progress(tooLarge));
+        if (t.capabilities.reports.progress) progress(fits);
+        return 'done';
+      default:
+        // The refusal ends the run like any other error of a handler.
+        return checkpoint.set(tooLarge);
+    }
+  });
+  const { worker } = await hire(t, [handler], { concurrency: 2 });
+  const expected = {
+    'an output that fits': { runs: 1, state: 'succeeded', failure: undefined },
+    'an output': { runs: 1, state: 'failed', failure: 'invalid' },
+    'a checkpoint': { runs: 1, state: 'succeeded', failure: undefined },
+    progress: { runs: 1, state: 'succeeded', failure: undefined },
+    'a refusal nobody catches': { runs: 3, state: 'failed', failure: 'error' },
+  } as const;
+  const inputs = Object.keys(expected) as (keyof typeof expected)[];
+  const client = producer(t);
+  const handles = await client.enqueueMany(
+    definition,
+    inputs.map((input) => ({ input })),
+  );
+  if (t.capabilities.tasks.get) {
+    for (const [index, input] of inputs.entries()) {
+      const { id } = t.defined(handles[index], 'a handle');
+      const ended = async (): Promise<boolean> => (await t.record(id)).finishedAt !== undefined;
+      await t.eventually(ended, `the end of the task with ${input}`);
+      const { state, failure, output, checkpoint, progress } = await t.record(id);
+      t.equal([state, failure], [expected[input].state, expected[input].failure], `the end of the task with ${input}`);
+      const kept = [output, checkpoint, progress].map((value) => value?.length ?? 0);
+      t.ok(Math.max(...kept) <= maxBytes, `nothing larger than allowed is kept of the task with ${input}`);
+      if (input === 'an output that fits') t.equal(output?.length, maxBytes, 'the length of the output that fits');
+    }
+  } else {
+    await t.eventually(() => inputs.every((input) => (ran.get(input) ?? 0) >= expected[input].runs), 'all runs');
+    await t.soon(worker.stop(), 'the stop of the worker');
+    await (await t.holder()).claimsNothing();
+  }
+  t.equal(
+    inputs.map((input) => [input, ran.get(input)]),
+    inputs.map((input) => [input, expected[input].runs]),
+    'runs of each',
+  );
+  const refusal = (option: string): unknown[] => ['VALIDATION', 'payload-too-large', option];
+  const options = refusals.map((each) => JSON.stringify(each)).sort();
+  t.equal(
+    options,
+    [refusal('checkpoint'), refusal('progress')].map((each) => JSON.stringify(each)),
+    'the refusals',
+  );
+}

@@ -11,6 +11,7 @@ export const groupReasons: Readonly<Record<string, string>> = {
   PAU: 'A pause is used while something is broken; a pause that leaks makes it worse.',
   PRI: 'A priority that is lost on the way is worse than none: people wait for what they think comes first.',
   CON: 'Races show up rarely and cost most: what one consumer does must hold for a hundred at once.',
+  CBI: 'Whoever brings tasks to workers by their ids may bring them twice, too early or too late: the store must sort it out.',
   SCH: 'A schedule that fires twice, or not at all after a restart, is found out by its consequences.',
   PAY: 'A payload that changes on its way changes what the task does, silently.',
   BAD: 'Wrong input should fail where it was written, by name, and not much later as something else.',

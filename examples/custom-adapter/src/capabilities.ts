@@ -6,7 +6,7 @@ const control = { rerun: false, reschedule: false, update: false, remove: false,
 const claims: Capabilities = {
   ...{ profile: 'transport', durability: 'node', clock: 'process', timePrecisionMs: 1 },
   ...{ idempotentIds: true, claimByName: true, order: 'fifo', priority: { levels: 10, strict: true } },
-  ...{ unique: false, transactions: false, schedules: false, groups: false },
+  ...{ unique: false, transactions: false, schedules: false, groups: false, claimById: false },
   ...{ delay: { maxMs: 36_500 * dayMs, granularityMs: 1 }, payload: { maxBytes: 1_048_576 } },
   settle: { confirmedBy: 'commit', retryAtomic: true },
   session: { minTtlMs: 100, maxTtlMs: dayMs, sweepMs: 1_000 },

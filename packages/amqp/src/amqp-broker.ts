@@ -4,6 +4,7 @@ import {
   type BrokerHealth,
   type Capabilities,
   type EnqueueOutcome,
+  type Guard,
   isMillraceError,
   type MaintenanceBudget,
   type MaintenanceReport,
@@ -11,40 +12,66 @@ import {
   type QueueStore,
   type Session,
   type SessionOptions,
+  type TaskStore,
 } from '@millrace/core';
 import { checkInteger, checkSessionOptions, findTaskError, Lifecycle, throwIfAborted } from '@millrace/core/adapter';
 import { amqpCapabilities } from './capabilities.ts';
-import { Carrier, type Parcel } from './carrier.ts';
+import { Carrier, type EndHeldTask, type Parcel } from './carrier.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { takeGuard } from './guard-option.ts';
+import { GuardedBroker } from './guarded-broker.ts';
 import { Link } from './link.ts';
 import { Memory } from './memory.ts';
 import { delayOf, toMessage } from './message.ts';
-import { type AmqpBrokerOptions, type AmqpSettings, readAmqpOptions } from './options.ts';
+import {
+  type AmqpBrokerOptions,
+  type AmqpSettings,
+  type GuardedAmqpBrokerOptions,
+  readAmqpOptions,
+} from './options.ts';
 import { Publisher } from './publisher.ts';
 import { AmqpQueueStore } from './queue-store.ts';
 import { AmqpSession } from './session.ts';
 import { unsupported } from './settle.ts';
+import { findReservedHeader } from './thin-message.ts';
 import { Topology } from './topology.ts';
 
 /** A broker whose tasks are messages in RabbitMQ. */
-export interface AmqpBroker extends Broker {
+export interface AmqpBroker<Tx = never> extends Broker<Tx> {
   readonly kind: 'amqp';
-  /** Tasks that failed for good. */
+  /** Tasks that failed for good, as far as no guard holds them. */
   readonly dead: DeadLetters;
+}
+
+/** A broker whose tasks are brought by RabbitMQ and held by a guard. `Tx` is what the guard's store can join. */
+export interface GuardedAmqpBroker<Tx = never> extends AmqpBroker<Tx> {
+  /** The tasks the guard holds; dead ones are found with `states: ['failed']`. */
+  readonly tasks: TaskStore;
 }
 
 /**
  * A broker on RabbitMQ 3.10 or newer. A task is a message: durable, delayed, retried and kept when dead, but not to be
- * looked up.
+ * looked up. With a guard, a store holds the tasks that need more, or all of them, and messages bring their ids.
  * @throws ValidationError naming the option, ConfigurationError for a URL that is none
  */
-export function amqpBroker(options: AmqpBrokerOptions): AmqpBroker {
-  return new MessageBroker(readAmqpOptions(options));
+export function amqpBroker<Tx>(options: GuardedAmqpBrokerOptions<Tx>): GuardedAmqpBroker<Tx>;
+export function amqpBroker(options: AmqpBrokerOptions): AmqpBroker;
+export function amqpBroker<Tx>(
+  options: AmqpBrokerOptions & { readonly guard?: Guard<Tx> },
+): AmqpBroker | GuardedAmqpBroker<Tx> {
+  const settings = readAmqpOptions(options);
+  const { guard } = options;
+  if (guard === undefined) return new MessageBroker(settings);
+  const messages: AmqpBroker = new MessageBroker(settings, (taskId) => guarded.endUnregistered(taskId));
+  const guarded: GuardedBroker<Tx> = new GuardedBroker(takeGuard(guard), messages, settings.clock);
+  return guarded;
 }
 
 class MessageBroker implements AmqpBroker {
   readonly kind = 'amqp';
+  /** Messages are a stream: those whose confirms are awaited keep no others back. */
+  readonly enqueuesInFlight = 8;
   readonly queues: QueueStore;
   readonly dead: DeadLetters;
   readonly #settings: AmqpSettings;
@@ -59,7 +86,8 @@ class MessageBroker implements AmqpBroker {
   readonly #requireOpen = (op: string): Capabilities => this.#lifecycle.require(op);
   #closing = false;
 
-  constructor(settings: AmqpSettings) {
+  /** @param endHeld ends a task that a guard holds and nobody can run; absent without a guard */
+  constructor(settings: AmqpSettings, endHeld?: EndHeldTask) {
     const { url, tls, clock, operationTimeoutMs, namespace } = settings;
     this.#settings = settings;
     this.#connection = { url, tls, timeoutMs: operationTimeoutMs };
@@ -79,7 +107,7 @@ class MessageBroker implements AmqpBroker {
     });
     this.#topology = new Topology(this.#link, settings);
     this.#publisher = new Publisher(this.#link, clock, operationTimeoutMs);
-    this.#carrier = new Carrier(this.#topology, this.#publisher, settings);
+    this.#carrier = new Carrier(this.#topology, this.#publisher, settings, endHeld);
     this.queues = new AmqpQueueStore(this.#link, this.#topology, this.#requireOpen);
     this.dead = new DeadLetters({
       link: this.#link,
@@ -107,6 +135,7 @@ class MessageBroker implements AmqpBroker {
     tasks.forEach((task, index) => {
       const error =
         findTaskError(task, capabilities) ??
+        (this.#carrier.isGuarded ? undefined : findReservedHeader(task.headers)) ??
         (task.key === undefined ? undefined : unsupported('unique', 'a unique key cannot be kept'));
       if (error !== undefined) {
         outcomes[index] = { status: 'rejected', error };

@@ -5,6 +5,7 @@ import { unavailable } from './errors.ts';
 import { encodeMessage, type TaskMessage } from './message.ts';
 import type { AmqpSettings } from './options.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
+import { readThin } from './thin-message.ts';
 import type { Topology } from './topology.ts';
 
 /** A task and where it goes: to its queue, at once or after a delay, or to the dead. */
@@ -15,6 +16,9 @@ export interface Parcel {
   /** Milliseconds, or `dead`. */
   readonly delayMs: number | 'dead';
 }
+
+/** Ends a task that a guard holds and nobody can run. Resolves to why it may not have ended. */
+export type EndHeldTask = (taskId: string) => Promise<MillraceError | undefined>;
 
 type Problem = MillraceError | 'returned' | undefined;
 
@@ -30,11 +34,18 @@ export class Carrier {
   readonly #topology: Topology;
   readonly #publisher: Publisher;
   readonly #settings: AmqpSettings;
+  readonly #endHeld: EndHeldTask | undefined;
 
-  constructor(topology: Topology, publisher: Publisher, settings: AmqpSettings) {
+  constructor(topology: Topology, publisher: Publisher, settings: AmqpSettings, endHeld?: EndHeldTask) {
     this.#topology = topology;
     this.#publisher = publisher;
     this.#settings = settings;
+    this.#endHeld = endHeld;
+  }
+
+  /** Whether thin messages can be told what they bring. */
+  get isGuarded(): boolean {
+    return this.#endHeld !== undefined;
   }
 
   /**
@@ -42,7 +53,10 @@ export class Carrier {
    * `BACKPRESSURE` means that nothing was sent.
    */
   async send(op: string, parcels: readonly Parcel[]): Promise<(MillraceError | undefined)[]> {
+    const ended = await this.#endAll(parcels);
+    if (ended !== undefined) return ended;
     const problems = await this.#sendOnce(op, parcels);
+    if (problems.every((problem) => problem === undefined)) return problems as undefined[];
     await this.#again(op, parcels, problems, isReturned, (again) => this.#repair(op, again));
     for (const pauseMs of queueBeginsMs) {
       await this.#again(op, parcels, problems, isRefused, async () => {
@@ -53,6 +67,15 @@ export class Carrier {
     return problems.map((problem, index) =>
       problem === 'returned' ? unroutable(op, parcels[index] as Parcel) : problem,
     );
+  }
+
+  /** A message that dies alone would leave its task waiting: that ends instead. */
+  async #endAll(parcels: readonly Parcel[]): Promise<(MillraceError | undefined)[] | undefined> {
+    const endHeld = this.#endHeld;
+    if (endHeld === undefined || parcels.some(({ delayMs }) => delayMs !== 'dead')) return undefined;
+    const brought = parcels.map(({ message }) => readThin(message.headers));
+    if (brought.length === 0 || brought.includes(undefined)) return undefined;
+    return Promise.all(brought.map((task) => endHeld((task as { readonly id: string }).id)));
   }
 
   /** Sends those again that ended in a certain way, after something was done about it. */
@@ -75,7 +98,7 @@ export class Carrier {
 
   /** Sends a message as it is to the dead, because nobody can read it. */
   async bury(op: string, message: Omit<Outgoing, 'exchange' | 'key'>): Promise<MillraceError | undefined> {
-    const outgoing = { ...message, exchange: '', key: this.#topology.deadQueue };
+    const outgoing = { ...message, exchange: '', key: this.#topology.deadQueue, foreign: true } as const;
     try {
       let [outcome] = await this.#publisher.publish(op, [outgoing]);
       if (outcome === 'returned') {
@@ -91,7 +114,11 @@ export class Carrier {
 
   async #sendOnce(op: string, parcels: readonly Parcel[]): Promise<Problem[]> {
     try {
-      for (const queue of new Set(parcels.map((parcel) => parcel.queue))) await this.#topology.ensure(op, queue);
+      let ensured: string | undefined;
+      for (const { queue } of parcels) {
+        if (queue !== ensured) await this.#topology.ensure(op, queue);
+        ensured = queue;
+      }
       const outcomes = await this.#publisher.publish(
         op,
         parcels.map((parcel) => this.#address(parcel)),
@@ -120,7 +147,7 @@ export class Carrier {
       const expiring = deadRetentionMs === null ? options : { ...options, expiration: String(deadRetentionMs) };
       return { exchange: '', key: this.#topology.deadQueue, content, options: expiring };
     }
-    const { waitMs: _waited, ...fresh } = message;
+    const fresh = message.waitMs === undefined ? message : withoutWait(message);
     const name = this.#topology.nameOf(queue);
     if (delayMs > 0) {
       // A very long delay goes through the cascade more than once; what is left of it travels with the message.
@@ -132,6 +159,10 @@ export class Carrier {
     if (exchange === undefined) return { exchange: '', key: name, ...encodeMessage(fresh) };
     return { exchange: exchange.name, key: exchange.routingKey(queue), ...encodeMessage(fresh) };
   }
+}
+
+function withoutWait({ waitMs: _waited, ...message }: TaskMessage): TaskMessage {
+  return message;
 }
 
 function unroutable(op: string, { queue }: Parcel): ConfigurationError {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
+import { FrameWriter } from './frames.ts';
 import type { TlsOptions } from './options.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
 import { parseUrl } from './url.ts';
@@ -18,8 +19,45 @@ interface Internals {
   readonly stream: { destroy(error?: Error): void };
 }
 
+/** The same of a channel: where its frames go, and who is told of confirms. */
+interface ChannelInternals {
+  readonly ch: number;
+  readonly connection: {
+    readonly frameMax: number;
+    sentSinceLastCheck: boolean;
+    readonly channels: readonly ({
+      readonly channel: unknown;
+      readonly buffer: { write(bytes: Buffer): void };
+    } | null)[];
+  };
+  pushConfirmCallback(confirmed: (error: unknown) => void): void;
+}
+
 /** How long a close handshake may take before the socket is cut. */
 const closeMs = 2_000;
+
+/** A channel that takes frames that were made elsewhere. */
+export interface RawPublishing {
+  readonly frames: FrameWriter;
+  /** Sends what `frames` has made of some messages. Each of `confirmed` is called once. @throws when the channel is over */
+  readonly send: (bytes: Buffer, confirmed: readonly ((error: unknown) => void)[]) => void;
+}
+
+/** Publishes past amqplib's own encoder, behind everything else that was sent on the channel. */
+export function rawPublishing(channel: ConfirmChannel): RawPublishing {
+  const internals = channel as unknown as ChannelInternals;
+  const { ch, connection } = internals;
+  return {
+    frames: new FrameWriter(ch, connection.frameMax),
+    send(bytes, confirmed) {
+      const place = connection.channels[ch];
+      if (place?.channel !== channel) throw new Error('the channel is closed');
+      connection.sentSinceLastCheck = true;
+      place.buffer.write(bytes);
+      for (const each of confirmed) internals.pushConfirmCallback(each);
+    },
+  };
+}
 
 /** One connection to the server. Never throws an event: whoever cares asks `ended`. */
 export class AmqpConnection {

@@ -1,6 +1,6 @@
 import type { Delivery } from '@millrace/core';
 import type { ConsumeMessage, GetMessage } from 'amqplib';
-import type { Held } from './intake.ts';
+import type { Held } from './held.ts';
 import type { TaskMessage } from './message.ts';
 
 /** A message as amqplib hands it over, pushed or fetched. */
@@ -30,8 +30,22 @@ export function withoutDeaths(headers: Record<string, unknown> | undefined): Rec
 
 /** What the worker gets of it. */
 export function toDelivery({ message, lease, line }: Held): Delivery {
-  const { id: _id, attempt: _attempt, fence: _fence, errors: _errors, expiresAt: _expiresAt, ...kept } = message;
-  const { failure: _failure, diedAt: _diedAt, waitMs: _waitMs, passed: _passed, ...delivery } = kept;
-  // A copy: what a handler does to its headers must not travel on with the next attempt.
-  return { ...delivery, headers: { ...message.headers }, queue: line.queue, lease };
+  const delivery: { -readonly [K in keyof Delivery]: Delivery[K] } = {
+    lease,
+    name: message.name,
+    queue: line.queue,
+    // A copy: what a handler does to its headers must not travel on with the next attempt.
+    headers: { ...message.headers },
+    priority: message.priority,
+    maxAttempts: message.maxAttempts,
+    version: message.version,
+    createdAt: message.createdAt,
+    runAt: message.runAt,
+  };
+  if (message.input !== undefined) delivery.input = message.input;
+  if (message.timeoutMs !== undefined) delivery.timeoutMs = message.timeoutMs;
+  if (message.key !== undefined) delivery.key = message.key;
+  if (message.group !== undefined) delivery.group = message.group;
+  if (message.owner !== undefined) delivery.owner = message.owner;
+  return delivery;
 }

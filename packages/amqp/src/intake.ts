@@ -1,28 +1,15 @@
-import type { ClaimRequest, Clock, Delivery, Lease, TaskError, TimerHandle } from '@millrace/core';
+import type { ClaimRequest, Clock, Delivery, Lease, TimerHandle } from '@millrace/core';
 import { sleep } from '@millrace/core/adapter';
 import type { Channel } from 'amqplib';
 import type { Carrier } from './carrier.ts';
-import { type Arrived, deliveriesBefore, released, toDelivery, withoutDeaths } from './delivery.ts';
+import { type Arrived, deliveriesBefore, toDelivery } from './delivery.ts';
+import type { Held } from './held.ts';
 import { Line } from './line.ts';
 import type { Memory } from './memory.ts';
-import { decodeMessage, type TaskMessage, withError } from './message.ts';
+import { decodeMessage, type TaskMessage } from './message.ts';
+import { Obstacles } from './obstacles.ts';
 import type { Topology } from './topology.ts';
 import { Waiter } from './waiter.ts';
-
-/** A delivered message whose task runs, or may run, here. */
-export interface Held {
-  readonly line: Line;
-  /** Of the delivery that holds it; another one after a renewal. */
-  tag: number;
-  /** When that delivery came, monotonic milliseconds. */
-  since: number;
-  readonly message: TaskMessage;
-  readonly lease: Lease;
-  /** A settle of it is under way. */
-  settling: boolean;
-  /** A renewal of its delivery is under way. */
-  renewing?: Promise<void> | undefined;
-}
 
 /** What an intake needs of its session. */
 export interface IntakeOptions {
@@ -43,31 +30,27 @@ const mostLingers = 15;
 const mostFetched = 4;
 /** Nobody asked for it although it came: it goes back after this long. */
 const spareMs = 100;
-/** A task of a name no handler here has: passed on with a growing delay, dead after about an hour of nobody. */
-const firstPassMs = 100;
-const longestPassMs = 60_000;
-const mostPasses = 64;
 /** A lane of this worker runs that name but is busy: others get the next chance. */
 const busyPassMs = 500;
 
 /** Brings messages from queues to claims, and keeps what must not run from running. */
 export class Intake {
   readonly #options: IntakeOptions;
+  readonly #obstacles: Obstacles;
   readonly #lines = new Map<string, Line>();
   readonly #fetching = new Map<string, Line>();
   readonly #waiters = new Set<Waiter>();
-  readonly #held = new Map<string, Held[]>();
   readonly #names = new Set<string>();
+  /** Came before anybody asked for it; oldest first. */
   #spare: Held[] = [];
-  #spareTimer: TimerHandle | undefined;
-  readonly #chores = new Set<Promise<void>>();
-  #choresBegun = 0;
+  #tendTimer: TimerHandle | undefined;
   #arrivals = 0;
   #turn = 0;
   #over = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#obstacles = new Obstacles(options);
   }
 
   /** Up to `limit` tasks of the request; `[]` when its time is over. Rejects when the server cannot be asked. */
@@ -79,7 +62,7 @@ export class Intake {
     this.#waiters.add(waiter);
     const isOver = (): boolean => this.#over || request.signal?.aborted === true;
     try {
-      this.#spare = this.#spare.filter((held) => !this.#offer(held));
+      this.#giveSpares(waiter);
       while (!waiter.isFull && !isOver()) {
         await this.#look(waiter, isOver);
         const leftMs = until - clock.monotonic();
@@ -92,30 +75,36 @@ export class Intake {
       if (waiter.got.length === 0) throw error;
     } finally {
       this.#waiters.delete(waiter);
+      this.#notePace(waiter);
     }
     return waiter.got.map((held) => toDelivery(held));
   }
 
   /** What a lease stands for, if it still stands. */
   find(lease: Lease): Held | undefined {
-    if (lease.sessionId !== this.#options.sessionId) return undefined;
-    return this.#held
-      .get(keyOf(lease.taskId, lease.fence))
-      ?.find((held) => !held.settling && held.lease.attempt === lease.attempt);
+    return lease.sessionId === this.#options.sessionId ? this.#options.memory.find(lease) : undefined;
   }
 
   /** Everything claimed and not settled. */
-  *heldTasks(): Iterable<Held> {
-    for (const twins of this.#held.values()) yield* twins;
+  heldTasks(): readonly Held[] {
+    return this.#options.memory.ofSession(this.#options.sessionId);
+  }
+
+  /** Its settle is under way: it leaves room for another task. */
+  settling(held: Held): void {
+    held.settling = true;
+    held.line.claimed -= 1;
+  }
+
+  /** Its settle did not get through. */
+  resume(held: Held): void {
+    held.settling = false;
+    held.line.claimed += 1;
   }
 
   /** It has been settled. */
   drop(held: Held): void {
     this.#options.memory.letGo(held);
-    const key = keyOf(held.lease.taskId, held.lease.fence);
-    const left = this.#held.get(key)?.filter((each) => each !== held) ?? [];
-    if (left.length === 0) this.#held.delete(key);
-    else this.#held.set(key, left);
   }
 
   /** No claim gets anything any more. Returns everything that is here, once nothing more comes. */
@@ -124,6 +113,7 @@ export class Intake {
     this.#wakeAll();
     // A claim may be fetching: what comes after the rest was counted would go back with the connection, and be charged.
     await Promise.all([...this.#lines.values(), ...this.#fetching.values()].map((line) => line.idle()));
+    await Promise.all([...this.#lines.values()].map((line) => line.sit()));
     const open = (): Line[] => [...this.#lines.values()].filter((line) => line.credit > 0);
     const { clock } = this.#options;
     // Where tasks come at a rate, the next ones use the credit up; where they do not, cancelling hits none.
@@ -133,32 +123,23 @@ export class Intake {
       await sleep(lingerMs, undefined, clock);
     }
     await Promise.all(open().map((line) => line.unpark()));
-    await Promise.all(this.#chores);
-    this.#stopSpareTimer();
-    const rest = [...this.#held.values()].flat().filter((held) => !held.settling);
-    rest.push(...this.#spare.splice(0));
-    return rest;
+    await this.#obstacles.idle();
+    this.#stopTending();
+    return [...this.heldTasks().filter((held) => !held.settling), ...this.#spare.splice(0)];
   }
 
   /** The connection is over: nothing that was here can be settled any more. */
   abandon(): void {
     this.#over = true;
-    for (const held of [...this.#held.values()].flat()) this.#options.memory.letGo(held);
-    this.#held.clear();
+    for (const held of this.heldTasks()) this.#options.memory.letGo(held);
     this.#spare = [];
-    this.#stopSpareTimer();
+    this.#stopTending();
     this.#wakeAll();
   }
 
   /** Sends tasks back to where they came from, as if they had not been delivered. Whether that is known of all. */
-  async giveBack(op: string, all: readonly Held[], delayMs = 0): Promise<boolean> {
-    const { carrier, memory } = this.#options;
-    const parcels = all.map((held) => ({ message: released(held), queue: held.line.queue, delayMs }));
-    const problems = await carrier.send(op, parcels);
-    const sent = all.filter((_held, index) => problems[index] === undefined);
-    for (const held of sent) memory.end(held);
-    const acknowledged = await acknowledgeAll(sent);
-    return sent.length === all.length && acknowledged.every(Boolean);
+  giveBack(op: string, all: readonly Held[]): Promise<boolean> {
+    return this.#obstacles.giveBack(op, all);
   }
 
   async #look(waiter: Waiter, isOver: () => boolean): Promise<void> {
@@ -166,22 +147,49 @@ export class Intake {
     // Each claim begins with another queue, so that none starves the others (ORD-09).
     const turn = this.#turn++ % queues.length;
     for (const queue of [...queues.slice(turn), ...queues.slice(0, turn)]) {
-      for (let choresBefore = -1; choresBefore !== this.#choresBegun && !waiter.isFull && !isOver(); ) {
-        choresBefore = this.#choresBegun;
-        await this.#bring(queue, waiter.room);
+      for (let choresBefore = -1; choresBefore !== this.#obstacles.begun && !waiter.isFull && !isOver(); ) {
+        choresBefore = this.#obstacles.begun;
+        await this.#bring(queue, waiter);
         // What may not run was in the way of what may.
-        if (choresBefore !== this.#choresBegun) await Promise.all(this.#chores);
+        if (choresBefore !== this.#obstacles.begun) await this.#obstacles.idle();
       }
     }
   }
 
-  /** A few are fetched one by one, more by subscribing to them. */
-  async #bring(queue: string, room: number): Promise<void> {
+  /** A few are fetched one by one, more by subscribing to them; where they come all the time, a subscription stands. */
+  async #bring(queue: string, waiter: Waiter): Promise<void> {
     const line = this.#line(queue);
-    if (room - line.credit > mostFetched) return line.look(room);
+    if (line.standing > 0 || (waiter.room > mostFetched && line.pace.isSteady(this.#options.clock.monotonic()))) {
+      const standing = this.#stand(line, waiter);
+      // What is here does not wait for what else will come.
+      if (waiter.got.length > 0) return void standing.catch(() => {});
+      await standing;
+      return line.catchUp();
+    }
+    if (waiter.room - line.credit > mostFetched) return line.look(waiter.room);
     await line.catchUp();
     // RabbitMQ 3.10 does not tell a channel that did both when its queue is deleted, so each has its own.
-    await this.#line(queue, this.#fetching).fetch(room - line.credit);
+    await this.#line(queue, this.#fetching).fetch(waiter.room - line.credit);
+  }
+
+  /** Has as much sent unasked as claims want: no more may be out than what runs here and what this claim asks for. */
+  #stand(line: Line, { request, room }: Waiter): Promise<void> {
+    const share = Math.ceil(request.limit / request.queues.length);
+    const wanted = Math.min(room, line.claimed + share - line.out) - line.credit;
+    // A few more are not worth the calls.
+    if (wanted < Math.max(1, share / 4)) return Promise.resolve();
+    this.#tend();
+    return line.stand(wanted);
+  }
+
+  #notePace({ request, got }: Waiter): void {
+    const now = this.#options.clock.monotonic();
+    const isFilled = request.limit > mostFetched && got.length === request.limit;
+    for (const queue of request.queues) {
+      const line = this.#line(queue);
+      line.pace.claimed(isFilled && got.some((held) => held.line === line), now);
+      if (request.signal?.aborted === true) line.sit().catch(() => {});
+    }
   }
 
   #line(queue: string, lines: Map<string, Line> = this.#lines): Line {
@@ -212,172 +220,118 @@ export class Intake {
 
   #arrived(line: Line, raw: Arrived): void {
     this.#arrivals += 1;
+    line.pace.arrived();
     let message: TaskMessage;
     try {
       message = decodeMessage(raw, line.queue);
     } catch (error) {
-      this.#chore(() => this.#bury(line, raw, error as Error));
+      this.#obstacles.bury(line, raw, error as Error);
       return;
     }
     const before = deliveriesBefore(raw, this.#options.topology.queueType);
-    const { sessionId } = this.#options;
+    const { sessionId, clock } = this.#options;
     const attempt = message.attempt + before + 1;
     const lease = { taskId: message.id, attempt, fence: message.fence + before + 1, sessionId };
-    const since = this.#options.clock.monotonic();
+    const since = clock.monotonic();
     const held: Held = { line, tag: raw.fields.deliveryTag, since, message, lease, settling: false };
-    const chore = this.#obstacleOf(held, raw);
-    if (chore !== undefined) this.#chore(chore);
-    else if (!this.#offer(held)) this.#keepSpare(held);
-  }
-
-  /** What has to be done with a task that must not run now. */
-  #obstacleOf(held: Held, raw: Arrived): (() => Promise<void>) | undefined {
-    const { message, lease } = held;
-    const { clock, topology, memory } = this.#options;
-    if (memory.isCopy(held)) {
-      return async () => {
-        await held.line.acknowledge([held.tag]);
-      };
-    }
-    if (message.waitMs !== undefined) return () => this.#giveBackOne(held, message.waitMs);
-    if (message.expiresAt !== undefined && message.expiresAt <= clock.now()) {
-      return () => this.#die(held, lease.attempt - 1, 'expired', 'it was not started in time');
-    }
-    if (lease.attempt > message.maxAttempts) {
-      return () => this.#die(held, message.maxAttempts, 'lost', 'its worker disappeared during the last attempt');
-    }
-    // A classic queue only says that there was a delivery before, not how many: the copy that goes back counts it.
-    if (raw.fields.redelivered && topology.queueType === 'classic') {
-      return async () => {
-        const charged = { ...released(held), attempt: lease.attempt - 1 };
-        await this.#moveTo(held, { message: charged, queue: held.line.queue, delayMs: 0 });
-      };
-    }
-    return undefined;
+    const isLast = attempt >= message.maxAttempts;
+    if (isLast) line.pace.beCareful(since);
+    if (this.#obstacles.remove(held, raw)) return;
+    if (this.#offer(held)) return;
+    this.#keepSpare(held);
+    if (isLast && line.standing > 0) this.#obstacles.do(() => this.#returnLastAttempts(line));
   }
 
   /** Gives a task to a claim that waits for it. */
   #offer(held: Held): boolean {
     if (this.#over) return false;
-    for (const waiter of this.#waiters) {
-      if (!waiter.wants(held.line.queue, held.message.name)) continue;
-      const key = keyOf(held.lease.taskId, held.lease.fence);
-      this.#held.set(key, [...(this.#held.get(key) ?? []), held]);
-      this.#options.memory.hold(held);
-      waiter.give(held);
-      return true;
-    }
+    for (const waiter of this.#waiters) if (this.#give(held, waiter)) return true;
     return false;
+  }
+
+  #give(held: Held, waiter: Waiter): boolean {
+    if (!waiter.wants(held.line.queue, held.message.name)) return false;
+    this.#options.memory.hold(held);
+    held.line.claimed += 1;
+    waiter.give(held);
+    return true;
+  }
+
+  #giveSpares(waiter: Waiter): void {
+    if (this.#spare.length === 0 || this.#over) return;
+    let taken = 0;
+    while (taken < this.#spare.length && this.#give(this.#spare[taken] as Held, waiter)) taken++;
+    // Usually those in front are what it wants.
+    this.#spare = taken === this.#spare.length ? [] : this.#spare.slice(taken);
+    if (!waiter.isFull) this.#spare = this.#spare.filter((held) => !this.#give(held, waiter));
   }
 
   #keepSpare(held: Held): void {
     if (!this.#over && !this.#names.has(held.message.name)) {
-      this.#chore(() => this.#passOn(held));
+      this.#obstacles.passOn(held);
       return;
     }
     this.#spare.push(held);
-    this.#spareTimer ??= this.#options.clock.setTimer(() => {
-      this.#spareTimer = undefined;
-      for (const each of this.#spare.splice(0)) this.#chore(() => this.#returnSpare(each));
+    this.#tend();
+  }
+
+  /** Looks after what was sent unasked, for as long as there is any. */
+  #tend(): void {
+    this.#tendTimer ??= this.#options.clock.setTimer(() => {
+      this.#tendTimer = undefined;
+      this.#returnOldSpares();
+      for (const line of this.#lines.values()) {
+        // A subscription that brings less than it could in such a time need not stand.
+        if (line.standing > line.pace.takeArrived()) line.sit().catch(() => {});
+      }
+      if (this.#spare.length > 0 || [...this.#lines.values()].some((line) => line.standing > 0)) this.#tend();
     }, spareMs);
   }
 
-  #returnSpare(held: Held): Promise<void> {
-    // A claim that wants this queue but not this name waits: the name's own lane is busy.
-    const inTheWay = [...this.#waiters].some(({ request }) => request.queues.includes(held.line.queue));
-    return this.#giveBackOne(held, inTheWay ? busyPassMs : 0);
-  }
-
-  async #giveBackOne(held: Held, delayMs: number | undefined): Promise<void> {
-    await this.giveBack('session.claim', [held], delayMs);
-  }
-
-  /** No handler here has this name: another worker may. Bounded, with a growing delay: never a hot loop. */
-  async #passOn(held: Held): Promise<void> {
-    const passed = (held.message.passed ?? 0) + 1;
-    if (passed > mostPasses) {
-      await this.#die(
-        held,
-        held.lease.attempt - 1,
-        'unregistered',
-        'no worker of its queue has a handler for its name',
-      );
-      return;
+  #returnOldSpares(): void {
+    const before = this.#options.clock.monotonic() - spareMs / 2;
+    const fresh = this.#spare.findIndex(({ since }) => since > before);
+    const old = fresh === 0 ? [] : this.#spare.splice(0, fresh === -1 ? this.#spare.length : fresh);
+    for (const [line, mine] of byLine(old)) {
+      line.pace.beCareful(before);
+      // A claim that wants this queue but not this name waits: the name's own lane is busy.
+      const inTheWay = [...this.#waiters].some(({ request }) => request.queues.includes(line.queue));
+      this.#obstacles.do(() => this.#return(line, mine, inTheWay ? busyPassMs : 0));
     }
-    const delayMs = Math.min(longestPassMs, firstPassMs * 2 ** (passed - 1));
-    await this.#moveTo(held, { message: { ...released(held), passed }, queue: held.line.queue, delayMs });
   }
 
-  #die(held: Held, attempt: number, kind: TaskError['kind'], problem: string): Promise<void> {
-    const at = this.#options.clock.now();
-    const error: TaskError = { attempt, at, kind, name: 'Error', message: problem };
-    const { message, lease } = held;
-    const dead = {
-      ...message,
-      attempt,
-      fence: lease.fence,
-      errors: withError(message.errors, error),
-      failure: kind,
-      diedAt: at,
-    };
-    return this.#moveTo(held, { message: dead, queue: held.line.queue, delayMs: 'dead' });
+  /** The last attempt of a task must not be used up by waiting here for a slot. */
+  async #returnLastAttempts(line: Line): Promise<void> {
+    const isLast = ({ line: its, lease, message }: Held): boolean =>
+      its === line && lease.attempt >= message.maxAttempts;
+    await line.sit();
+    const last = this.#spare.filter(isLast);
+    this.#spare = this.#spare.filter((held) => !isLast(held));
+    await this.#return(line, last, 0);
   }
 
-  async #bury(line: Line, { content, properties, fields }: Arrived, error: Error): Promise<void> {
-    // Only its own server may say who published it, and an old expiration would not keep it.
-    const { headers, userId: _user, expiration: _expiration, ...kept } = properties;
-    const options = {
-      ...kept,
-      persistent: true,
-      mandatory: true,
-      headers: { ...withoutDeaths(headers), 'x-millrace-problem': error.message, 'x-millrace-queue': line.queue },
-    };
-    const problem = await this.#options.carrier.bury('session.claim', { content, options });
-    if (problem === undefined) await line.acknowledge([fields.deliveryTag]);
-  }
-
-  async #moveTo(held: Held, parcel: Parameters<Carrier['send']>[1][number]): Promise<void> {
-    const [problem] = await this.#options.carrier.send('session.claim', [parcel]);
-    // Not sent: it stays out, and comes back with the end of this session.
-    if (problem !== undefined) return;
-    this.#options.memory.end(held);
-    await held.line.acknowledge([held.tag]);
-  }
-
-  #chore(work: () => Promise<void>): void {
-    this.#choresBegun += 1;
-    const chore = work().catch(() => {});
-    this.#chores.add(chore);
-    void chore.then(() => this.#chores.delete(chore));
+  /** First nothing more is sent for it: what is acknowledged would be replaced. */
+  async #return(line: Line, spares: readonly Held[], delayMs: number): Promise<void> {
+    await line.sit();
+    await this.#obstacles.giveBack('session.claim', spares, delayMs);
   }
 
   #wakeAll(): void {
     for (const waiter of this.#waiters) waiter.wake();
   }
 
-  #stopSpareTimer(): void {
-    if (this.#spareTimer !== undefined) this.#options.clock.clearTimer(this.#spareTimer);
-    this.#spareTimer = undefined;
+  #stopTending(): void {
+    if (this.#tendTimer !== undefined) this.#options.clock.clearTimer(this.#tendTimer);
+    this.#tendTimer = undefined;
   }
 }
 
-/** Acknowledges per queue. Whether each is known to be acknowledged, in order. */
-export async function acknowledgeAll(all: readonly Held[]): Promise<boolean[]> {
-  const byLine = new Map<Line, Held[]>();
+function byLine(all: readonly Held[]): Map<Line, Held[]> {
+  const lines = new Map<Line, Held[]>();
   for (const held of all) {
-    const mine = byLine.get(held.line);
-    if (mine === undefined) byLine.set(held.line, [held]);
+    const mine = lines.get(held.line);
+    if (mine === undefined) lines.set(held.line, [held]);
     else mine.push(held);
   }
-  const done = new Set<Held>();
-  await Promise.all(
-    [...byLine].map(async ([line, mine]) => {
-      if (await line.acknowledge(mine.map(({ tag }) => tag))) for (const held of mine) done.add(held);
-    }),
-  );
-  return all.map((held) => done.has(held));
-}
-
-function keyOf(taskId: string, fence: number): string {
-  return `${fence}:${taskId}`;
+  return lines;
 }

@@ -1,4 +1,7 @@
 import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
+import { Acknowledgements } from './acknowledgements.ts';
+import { Pace } from './pace.ts';
+import { Subscription } from './subscription.ts';
 
 /** What a line needs of its session. */
 export interface LineOptions {
@@ -14,11 +17,6 @@ export interface LineOptions {
   readonly onLost: (error: Error | undefined, held: boolean) => void;
 }
 
-/**
- * Settles the server may have in flight per queue. Beyond 32 of them a quorum queue keeps them at the channel, and
- * they would be lost with it.
- */
-const mostCommands = 24;
 /** `internal-error`: RabbitMQ's answer to a subscription to a quorum queue that is just being made. */
 const internalError = 541;
 const renewedTag = 'renewed';
@@ -26,33 +24,45 @@ const renewedTag = 'renewed';
 const mostAttempts = 3;
 /** Deliveries that were promised come with the next answers; after so many looks somebody else has taken them. */
 const mostLooks = 4;
+/** What takes the messages that come while a standing subscription is cancelled. */
+const bridgeCredit = 4;
+const mostBridges = 3;
 
 /**
- * One queue as a session sees it, on a channel of its own. It never has more credit at the server than somebody waits
- * for: the server counts every delivery, claimed or not, as one that may have been run. For the same reason a
- * subscription is only cancelled when its credit is used up: what is on its way when it is cancelled before would be
+ * One queue as a session sees it, on a channel of its own. The server counts every delivery, claimed or not, as one
+ * that may have been run. So a line has no more credit at the server than somebody waits for or will soon, and a
+ * subscription is cancelled when its credit is used up and not before: what is on its way when it is cancelled would be
  * counted, too.
  */
 export class Line {
   readonly queue: string;
   readonly #options: LineOptions;
+  readonly #acknowledgements: Acknowledgements;
   #channel: Promise<Channel> | undefined;
   #current: Channel | undefined;
-  /** Credit left, by consumer tag. */
-  readonly #subscriptions = new Map<string, number>();
-  /** What is out, in order of delivery, and by which subscription it came. */
-  readonly #unsettled = new Map<number, string>();
+  readonly #subscriptions = new Map<string, Subscription>();
   readonly #cancelling = new Set<Promise<unknown>>();
   #onRenewed: ((message: ConsumeMessage) => void) | undefined;
   #prefetch = 0;
   #getting = false;
   #lastTag = 0;
   #turn: Promise<unknown> = Promise.resolve();
-  #acknowledging: Promise<unknown> = Promise.resolve();
+  #raising: Promise<void> | undefined;
+  /** How its claims come. */
+  readonly pace: Pace = new Pace();
+  /** Tasks of it that were given to claims and are not being settled. */
+  claimed = 0;
 
   constructor(options: LineOptions) {
     this.queue = options.queue;
     this.#options = options;
+    this.#acknowledgements = new Acknowledgements({
+      channel: () => this.#channel,
+      cancelled: () => (this.#cancelling.size === 0 ? undefined : Promise.all(this.#cancelling)),
+      barrier: (channel) => this.#barrier(channel),
+      // A subscription goes through the queue's log, behind what was settled before it.
+      logBarrier: () => this.#inTurn(async (channel, name) => void (await this.#subscribe(channel, name, 1))),
+    });
   }
 
   get #mayReceive(): boolean {
@@ -62,11 +72,23 @@ export class Line {
   /** Messages the server may still send unasked. */
   get credit(): number {
     let credit = 0;
-    for (const left of this.#subscriptions.values()) credit += left;
+    for (const subscription of this.#subscriptions.values()) credit += subscription.credit;
     return credit;
   }
 
-  /** Fetches what waits now, up to a number; when it resolves, everything fetched has arrived. */
+  /** How many messages may be out, acknowledged ones being replaced at once; 0 without a standing subscription. */
+  get standing(): number {
+    let standing = 0;
+    for (const { kept, size } of this.#subscriptions.values()) if (kept) standing += size;
+    return standing;
+  }
+
+  /** Deliveries that are not acknowledged. */
+  get out(): number {
+    return this.#acknowledgements.out;
+  }
+
+  /** Brings what waits now, up to a number; when it resolves, everything brought has arrived. */
   look(limit: number): Promise<void> {
     return this.#inTurn(async (channel, name) => {
       const wanted = limit - this.credit;
@@ -84,10 +106,12 @@ export class Line {
     return this.#inTurn(async (channel, name) => {
       for (let count = 0; count < limit && !this.#options.isLost(); count++) {
         this.#getting = true;
+        const { sent } = this.#acknowledgements;
         const message = await channel.get(name);
+        this.#acknowledgements.applied(sent);
         this.#getting = false;
         if (message === false) return;
-        this.#unsettled.set(message.fields.deliveryTag, `get ${message.fields.deliveryTag}`);
+        this.#acknowledgements.arrived(message.fields.deliveryTag, new Subscription('get', 1));
         this.#options.onArrival(this, message);
       }
     });
@@ -100,7 +124,7 @@ export class Line {
 
   /** The queue was made anew: a channel that knew the old one is not used again. */
   retire(): void {
-    if (this.#current === undefined || this.#unsettled.size > 0) return;
+    if (this.#current === undefined || this.out > 0) return;
     const channel = this.#current;
     this.#ended(undefined);
     channel.close().catch(() => {});
@@ -113,6 +137,41 @@ export class Line {
     });
   }
 
+  /** Has that many more messages sent, now and whenever some of them are acknowledged. */
+  stand(more: number): Promise<void> {
+    this.#raising ??= this.#inTurn(async (channel, name) => {
+      if (!this.#options.isLost()) await this.#subscribe(channel, name, more, true);
+    }).finally(() => {
+      this.#raising = undefined;
+    });
+    return this.#raising;
+  }
+
+  /**
+   * Ends what `stand` began, without a message that is just being sent by it: a subscription of higher priority takes
+   * them meanwhile, and ends when its few are used up.
+   */
+  sit(): Promise<void> {
+    for (const subscription of this.#subscriptions.values()) {
+      if (!subscription.kept) continue;
+      subscription.kept = false;
+      if (subscription.credit === 0 && this.#current !== undefined) this.#cancel(this.#current, subscription.tag);
+    }
+    const left = [...this.#subscriptions.values()].filter(({ size }) => size > bridgeCredit);
+    if (left.length === 0) return Promise.resolve();
+    return this.#inTurn(async (channel, name) => {
+      for (let attempt = 1, credit = bridgeCredit; attempt <= mostBridges; attempt++, credit *= 4) {
+        if (this.#options.isLost()) return;
+        const bridge = await this.#subscribe(channel, name, credit, false, 1);
+        // What was sent by the others has come.
+        await this.#barrier(channel);
+        if (bridge.credit > 0) break;
+      }
+      for (const { tag } of left) if (this.#subscriptions.has(tag)) this.#cancel(channel, tag);
+      await Promise.all(this.#cancelling);
+    });
+  }
+
   /** The calls so far are done. Never rejects. */
   async idle(): Promise<void> {
     await this.#turn;
@@ -122,8 +181,8 @@ export class Line {
   unpark(): Promise<void> {
     if (this.credit === 0) return Promise.resolve();
     return this.#inTurn(async (channel) => {
-      for (const tag of this.#subscriptions.keys()) await channel.cancel(tag);
-      this.#subscriptions.clear();
+      for (const tag of [...this.#subscriptions.keys()]) this.#cancel(channel, tag);
+      await Promise.all(this.#cancelling);
       await this.#barrier(channel);
     });
   }
@@ -131,80 +190,16 @@ export class Line {
   /** Everything from another queue as well, as it comes, to somebody else. */
   subscribeTo(queue: string, onArrival: (message: ConsumeMessage) => void): Promise<void> {
     return this.#inTurn(async (channel) => {
-      await channel.prefetch(0);
       this.#prefetch = 0;
+      await channel.prefetch(0);
       this.#onRenewed = onArrival;
       await channel.consume(queue, () => {}, { consumerTag: renewedTag });
     });
   }
 
-  /**
-   * Acknowledges deliveries. `true` once the server has it for good: the answer to a later call on the same channel
-   * proves that (120 of 120 acknowledgements without it were lost with the connection).
-   */
+  /** Acknowledges deliveries. `true` once the server has it for good. */
   acknowledge(tags: readonly number[]): Promise<boolean> {
-    const work = this.#acknowledging.then(() => this.#acknowledge(new Set(tags)));
-    this.#acknowledging = work;
-    return work;
-  }
-
-  async #acknowledge(tags: Set<number>): Promise<boolean> {
-    try {
-      const channel = await this.#channel;
-      if (channel === undefined) return false;
-      for (const tag of tags) if (!this.#unsettled.has(tag)) return false;
-      // An acknowledgement gives credit back to the subscription it came by, if that is still there.
-      await Promise.all(this.#cancelling);
-      let commands = 0;
-      for (const { last, multiple, count } of this.#moves(tags)) {
-        if (commands + count > mostCommands) {
-          await this.#logBarrier();
-          commands = 0;
-        }
-        channel.ack({ fields: { deliveryTag: last } } as ConsumeMessage, multiple);
-        commands += count;
-      }
-      for (const tag of tags) this.#settled(tag);
-      await this.#barrier(channel);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** As few acknowledgements as possible: everything up to the first that stays out as one, the others one by one. */
-  #moves(tags: Set<number>): { readonly last: number; readonly multiple: boolean; readonly count: number }[] {
-    const moves: { readonly last: number; readonly multiple: boolean; readonly count: number }[] = [];
-    let sources = new Set<string>();
-    let last = 0;
-    let contiguous = true;
-    let left = tags.size;
-    for (const [tag, source] of this.#unsettled) {
-      if (left === 0) break;
-      if (tags.has(tag)) left -= 1;
-      if (contiguous && tags.has(tag)) {
-        // The server settles once per subscription, so that is what counts.
-        if (sources.size === mostCommands && !sources.has(source)) {
-          moves.push({ last, multiple: true, count: sources.size });
-          sources = new Set();
-        }
-        sources.add(source);
-        last = tag;
-        continue;
-      }
-      if (contiguous && sources.size > 0) moves.push({ last, multiple: true, count: sources.size });
-      contiguous = false;
-      if (tags.has(tag)) moves.push({ last: tag, multiple: false, count: 1 });
-    }
-    if (contiguous && sources.size > 0) moves.push({ last, multiple: true, count: sources.size });
-    return moves;
-  }
-
-  #settled(tag: number): void {
-    const source = this.#unsettled.get(tag) ?? '';
-    this.#unsettled.delete(tag);
-    const left = this.#subscriptions.get(source);
-    if (left !== undefined) this.#subscriptions.set(source, left + 1);
+    return this.#acknowledgements.acknowledge(tags);
   }
 
   /** Takes turns, so that calls of several claims do not mix. */
@@ -271,18 +266,18 @@ export class Line {
 
   #arrived(channel: Channel, message: ConsumeMessage): void {
     const { consumerTag, deliveryTag } = message.fields;
-    this.#unsettled.set(deliveryTag, consumerTag);
+    const subscription = this.#subscriptions.get(consumerTag) ?? new Subscription(consumerTag, 0);
+    this.#acknowledgements.arrived(deliveryTag, subscription);
     if (consumerTag === renewedTag) {
       this.#onRenewed?.(message);
       return;
     }
-    const left = (this.#subscriptions.get(consumerTag) ?? 0) - 1;
-    if (left > 0) this.#subscriptions.set(consumerTag, left);
-    else if (this.#subscriptions.delete(consumerTag)) this.#cancel(channel, consumerTag);
+    if (subscription.credit <= 0 && !subscription.kept) this.#cancel(channel, consumerTag);
     this.#options.onArrival(this, message);
   }
 
   #cancel(channel: Channel, consumerTag: string): void {
+    if (!this.#subscriptions.delete(consumerTag)) return;
     const cancelling = channel.cancel(consumerTag).then(
       () => {},
       () => {},
@@ -291,37 +286,38 @@ export class Line {
     void cancelling.then(() => this.#cancelling.delete(cancelling));
   }
 
-  async #subscribe(channel: Channel, name: string, credit: number): Promise<void> {
+  async #subscribe(channel: Channel, name: string, credit: number, kept = false, priority = 0): Promise<Subscription> {
     if (this.#prefetch !== credit) {
-      await channel.prefetch(credit);
+      // Noted first: a barrier that is asked for meanwhile repeats the number, and must not bring the old one back.
       this.#prefetch = credit;
+      await channel.prefetch(credit);
     }
     // A tag of its own each time: a quorum queue counts what is out under an old one against the new credit. No bare
     // number: RabbitMQ 3.10 uses those for what is fetched one by one.
     this.#lastTag += 1;
-    const consumerTag = `claim ${this.#lastTag}`;
-    this.#subscriptions.set(consumerTag, credit);
-    await channel.consume(name, () => {}, { consumerTag });
+    const subscription = new Subscription(`claim ${this.#lastTag}`, credit, kept);
+    this.#subscriptions.set(subscription.tag, subscription);
+    const { tag: consumerTag } = subscription;
+    const { sent } = this.#acknowledgements;
+    await channel.consume(name, () => {}, { consumerTag, ...(priority > 0 && { priority }) });
+    // It went through the queue's log.
+    this.#acknowledgements.applied(sent);
+    return subscription;
   }
 
   async #barrier(channel: Channel): Promise<void> {
     await channel.prefetch(this.#prefetch);
   }
 
-  /** Waits until the queue has applied what was settled so far: a subscription goes through its log, behind it. */
-  #logBarrier(): Promise<void> {
-    return this.#inTurn((channel, name) => this.#subscribe(channel, name, 1));
-  }
-
   #ended(error: Error | undefined): void {
     // What the server had credit to send may have been out, too; an internal error of its own it answers with nothing.
     const failed = (error as { code?: unknown } | undefined)?.code === internalError;
-    const held = this.#unsettled.size > 0 || (this.#mayReceive && !failed);
+    const held = this.out > 0 || (this.#mayReceive && !failed);
     this.#channel = undefined;
     this.#current = undefined;
     this.#getting = false;
     this.#subscriptions.clear();
-    this.#unsettled.clear();
+    this.#acknowledgements.clear();
     this.#options.onLost(error, held);
   }
 }

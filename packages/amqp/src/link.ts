@@ -2,11 +2,11 @@ import type { Clock } from '@millrace/core';
 import { isMillraceError } from '@millrace/core';
 import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
 import type { Channel, ConfirmChannel } from 'amqplib';
-import { AmqpConnection, type ConnectionSettings } from './connection.ts';
+import { AmqpConnection, type ConnectionSettings, type RawPublishing, rawPublishing } from './connection.ts';
 import { closedError, explainConnect, unavailable } from './errors.ts';
 
 /** A connection that works, with the channel that publishes. */
-export interface Live {
+export interface Live extends RawPublishing {
   readonly connection: AmqpConnection;
   readonly publishing: ConfirmChannel;
 }
@@ -135,7 +135,7 @@ export class Link {
         // A publish to an exchange that is not there closes the channel; the next call begins on a new connection.
         connection.destroy(error ?? new Error('the publishing channel was closed'));
       });
-      return { connection, publishing };
+      return { connection, publishing, ...rawPublishing(publishing) };
     } catch (error) {
       connection.destroy(error as Error);
       throw error;

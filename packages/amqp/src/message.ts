@@ -46,26 +46,46 @@ const longestHeadersBytes = 32_768;
 const bytesPrefix = 'b64:';
 const longType = 'application/vnd.millrace.long+json';
 const defaultMaxAttempts = 3;
+const noErrors: readonly TaskError[] = Object.freeze([]);
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+const plainFields: ReadonlySet<string> = new Set([
+  ...['id', 'name', 'queue', 'input', 'headers', 'priority', 'maxAttempts', 'version', 'createdAt', 'runAt'],
+  ...['attempt', 'fence', 'errors'],
+]);
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Content and properties of a message. */
 export interface Encoded {
-  readonly content: Buffer;
+  /** Text is sent as UTF-8. */
+  readonly content: Buffer | string;
   readonly options: Options.Publish;
 }
 
 /** The message a new task becomes. */
 export function toMessage(task: NewTask, now: number, delayMs: number): TaskMessage {
-  const { delayMs: _delay, expiresInMs, fresh: _fresh, keyUntil: _until, onConflict: _conflict, runAt, ...kept } = task;
-  const expiresAt = task.expiresAt ?? (expiresInMs === undefined ? undefined : now + expiresInMs);
-  return {
-    ...kept,
+  const message: Mutable<TaskMessage> = {
+    id: task.id,
+    name: task.name,
+    queue: task.queue,
+    headers: task.headers,
+    priority: task.priority,
+    maxAttempts: task.maxAttempts,
+    version: task.version,
     createdAt: now,
-    runAt: Math.max(now, runAt ?? now + delayMs),
-    ...(expiresAt !== undefined && { expiresAt }),
+    runAt: Math.max(now, task.runAt ?? now + delayMs),
     attempt: 0,
     fence: 0,
-    errors: [],
+    errors: noErrors,
   };
+  if (task.input !== undefined) message.input = task.input;
+  if (task.timeoutMs !== undefined) message.timeoutMs = task.timeoutMs;
+  if (task.key !== undefined) message.key = task.key;
+  if (task.group !== undefined) message.group = task.group;
+  if (task.owner !== undefined) message.owner = task.owner;
+  if (task.expiresAt !== undefined) message.expiresAt = task.expiresAt;
+  else if (task.expiresInMs !== undefined) message.expiresAt = now + task.expiresInMs;
+  return message;
 }
 
 /** Milliseconds until a new task is due. */
@@ -74,33 +94,64 @@ export function delayOf(task: NewTask, now: number): number {
 }
 
 export function encodeMessage(message: TaskMessage): Encoded {
-  const { id, name, input, priority, headers, errors, attempt, fence, maxAttempts, ...rest } = message;
-  const hasHeaders = Object.keys(headers).length > 0;
-  const long = hasHeaders && headerBytes(headers) > longestHeadersBytes;
+  const { input, headers } = message;
+  let long = false;
+  let hasHeaders = false;
+  for (const _name in headers) {
+    hasHeaders = true;
+    long = headerBytes(headers) > longestHeadersBytes;
+    break;
+  }
+  const envelope =
+    isPlain(message) && !hasHeaders ? plainEnvelope(message) : fullEnvelope(message, hasHeaders && !long);
+  const options: Options.Publish = {
+    messageId: message.id,
+    type: message.name,
+    priority: message.priority,
+    persistent: true,
+    mandatory: true,
+    timestamp: Math.floor(message.createdAt / 1_000),
+    headers: { [envelopeHeader]: envelope },
+  };
+  const { content, contentType } = long ? encodeLong(input, headers) : encodeBody(input);
+  if (contentType !== undefined) options.contentType = contentType;
+  return { content, options };
+}
+
+/** Nothing has happened to it yet, and it asks for nothing special. */
+function isPlain(message: TaskMessage): boolean {
+  for (const field in message) if (!plainFields.has(field)) return false;
+  return message.attempt === 0 && message.fence === 0 && message.errors.length === 0;
+}
+
+/** What tasks of one definition have in common is written once. */
+function plainEnvelope({ queue, version, maxAttempts, createdAt, runAt }: TaskMessage): string {
+  if (queue !== lastPlain.queue || version !== lastPlain.version || maxAttempts !== lastPlain.maxAttempts) {
+    const start = JSON.stringify({ v: formatVersion, queue, version, maxAttempts: written(maxAttempts) }).slice(0, -1);
+    lastPlain = { queue, version, maxAttempts, start: `${start},"createdAt":` };
+  }
+  return runAt === createdAt ? `${lastPlain.start}${createdAt}}` : `${lastPlain.start}${createdAt},"runAt":${runAt}}`;
+}
+
+let lastPlain = { queue: '', version: Number.NaN, maxAttempts: 0, start: '' };
+
+function fullEnvelope(message: TaskMessage, withHeaders: boolean): string {
+  const { id: _id, name: _name, input: _input, priority: _priority, ...rest } = message;
+  const { headers, errors, attempt, fence, maxAttempts, ...kept } = rest;
   const envelope: Envelope = {
     v: formatVersion,
-    ...rest,
-    maxAttempts: maxAttempts === Number.POSITIVE_INFINITY ? 'unlimited' : maxAttempts,
+    ...kept,
+    maxAttempts: written(maxAttempts),
     ...(attempt > 0 && { attempt }),
     ...(fence > 0 && { fence }),
-    ...(hasHeaders && !long && { headers }),
+    ...(withHeaders && { headers }),
     ...(errors.length > 0 && { errors: trimmed(errors) }),
   };
-  const { content, ...kind } = long ? encodeLong(input, headers) : encodeBody(input);
-  return {
-    content,
-    options: {
-      messageId: id,
-      type: name,
-      priority,
-      ...kind,
-      persistent: true,
-      mandatory: true,
-      timestamp: Math.floor(message.createdAt / 1_000),
-      headers: { [envelopeHeader]: JSON.stringify(envelope) },
-    },
-  };
+  return JSON.stringify(envelope);
 }
+
+const written = (maxAttempts: number): number | 'unlimited' =>
+  maxAttempts === Number.POSITIVE_INFINITY ? 'unlimited' : maxAttempts;
 
 /** @throws CorruptTaskError when it is no task */
 export function decodeMessage(
@@ -111,24 +162,30 @@ export function decodeMessage(
   if (typeof messageId !== 'string' || messageId === '') throw corrupt('it has no message_id');
   if (typeof type !== 'string' || type === '') throw corrupt('it has no type, which is the name of the task');
   const envelope = readEnvelope(properties.headers?.[envelopeHeader]);
-  const { v: _version, maxAttempts, ...rest } = envelope;
-  const now = Number(properties.timestamp) * 1_000;
-  const createdAt = envelope.createdAt ?? (Number.isFinite(now) ? now : 0);
-  return {
-    priority: typeof priority === 'number' ? priority : priorityRange.normal,
-    version: 0,
-    createdAt,
+  const { v: _version, ...rest } = envelope;
+  const { maxAttempts } = envelope;
+  let { createdAt } = envelope;
+  if (createdAt === undefined) {
+    const seconds = Number(properties.timestamp);
+    createdAt = Number.isFinite(seconds) ? seconds * 1_000 : 0;
+  }
+  const message: Mutable<TaskMessage> = {
     runAt: createdAt,
     attempt: 0,
     fence: 0,
-    errors: [],
+    errors: noErrors,
+    version: 0,
     ...rest,
-    queue: envelope.queue ?? queue,
     id: messageId,
     name: type,
+    queue: envelope.queue ?? queue,
+    createdAt,
+    headers: envelope.headers ?? noHeaders,
+    priority: typeof priority === 'number' ? priority : priorityRange.normal,
     maxAttempts: maxAttempts === 'unlimited' ? Number.POSITIVE_INFINITY : (maxAttempts ?? defaultMaxAttempts),
-    ...decodeBody(content, properties.contentType, envelope.headers ?? {}),
   };
+  readBody(message, content, properties.contentType);
+  return message;
 }
 
 /** The error list with one more at its end, as long as it may be. */
@@ -150,14 +207,21 @@ function trimmed(errors: readonly TaskError[]): readonly TaskError[] {
 
 function readEnvelope(header: unknown): Envelope {
   if (header === undefined) return {};
+  // Tasks that were enqueued together have the same one.
+  if (header === lastRead.header) return lastRead.envelope;
   try {
     const envelope: unknown = JSON.parse(String(header));
-    if (typeof envelope === 'object' && envelope !== null && !Array.isArray(envelope)) return envelope as Envelope;
+    if (typeof envelope === 'object' && envelope !== null && !Array.isArray(envelope)) {
+      if (typeof header === 'string') lastRead = { header, envelope };
+      return envelope;
+    }
   } catch {
     // Said below.
   }
   throw corrupt(`its header ${envelopeHeader} is no JSON object`);
 }
+
+let lastRead: { readonly header: string; readonly envelope: Envelope } = { header: '', envelope: {} };
 
 function headerBytes(headers: Readonly<Record<string, string>>): number {
   let bytes = 0;
@@ -166,39 +230,36 @@ function headerBytes(headers: Readonly<Record<string, string>>): number {
 }
 
 /** JSON as it is; bytes as bytes; nothing as an empty body of no type. */
-function encodeBody(input: string | undefined): { readonly content: Buffer; readonly contentType?: string } {
-  if (input === undefined) return { content: Buffer.alloc(0) };
+function encodeBody(input: string | undefined): { readonly content: Buffer | string; readonly contentType?: string } {
+  if (input === undefined) return { content: '' };
   if (input.startsWith(bytesPrefix)) {
     const base64 = input.slice(bytesPrefix.length);
     const content = Buffer.from(base64, 'base64');
     // What is no canonical base64 has to come back as it was, so it stays text.
     if (content.toString('base64') === base64) return { content, contentType: 'application/octet-stream' };
   }
-  return { content: Buffer.from(input), contentType: 'application/json' };
+  return { content: input, contentType: 'application/json' };
 }
 
 function encodeLong(
   input: string | undefined,
   headers: Readonly<Record<string, string>>,
-): { readonly content: Buffer; readonly contentType: string } {
-  return { content: Buffer.from(JSON.stringify({ input, headers })), contentType: longType };
+): { readonly content: string; readonly contentType: string } {
+  return { content: JSON.stringify({ input, headers }), contentType: longType };
 }
 
-function decodeBody(
-  content: Buffer,
-  contentType: unknown,
-  headers: Readonly<Record<string, string>>,
-): Pick<TaskMessage, 'input' | 'headers'> {
+function readBody(message: Mutable<TaskMessage>, content: Buffer, contentType: unknown): void {
   if (contentType === longType) {
     try {
-      return JSON.parse(content.toString()) as Pick<TaskMessage, 'input' | 'headers'>;
+      Object.assign(message, JSON.parse(content.toString()) as Pick<TaskMessage, 'input' | 'headers'>);
     } catch {
       throw corrupt('its body is no JSON although it says so');
     }
+  } else if (contentType === 'application/octet-stream') {
+    message.input = bytesPrefix + content.toString('base64');
+  } else if (content.length > 0 || contentType !== undefined) {
+    message.input = content.toString();
   }
-  if (contentType === 'application/octet-stream') return { input: bytesPrefix + content.toString('base64'), headers };
-  if (content.length === 0 && contentType === undefined) return { headers };
-  return { input: content.toString(), headers };
 }
 
 function corrupt(problem: string): CorruptTaskError {

@@ -2,6 +2,7 @@ import {
   type Clock,
   ConfigurationError,
   type Duration,
+  type Guard,
   parseDuration,
   systemClock,
   ValidationError,
@@ -79,6 +80,15 @@ export interface AmqpBrokerOptions {
   readonly clock?: Clock;
 }
 
+/** Options of {@link amqpBroker} with a store beside RabbitMQ. */
+export interface GuardedAmqpBrokerOptions<Tx> extends AmqpBrokerOptions {
+  /**
+   * Holds the tasks that need more than a message: unique keys, transactions, lookup, cancel, pause, results. Made by
+   * `postgresGuard`, `redisGuard` or `memoryGuard`; for this broker alone, which opens and closes it.
+   */
+  readonly guard: Guard<Tx>;
+}
+
 /** {@link AmqpBrokerOptions}, checked and complete. */
 export interface AmqpSettings {
   readonly url: string;
@@ -109,6 +119,7 @@ const knownOptions = [
   'maxPayloadBytes',
   'operationTimeout',
   'clock',
+  'guard',
 ] as const;
 
 const longestNamespaceBytes = 60;

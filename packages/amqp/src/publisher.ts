@@ -8,8 +8,11 @@ import type { Link, Live } from './link.ts';
 export interface Outgoing {
   readonly exchange: string;
   readonly key: string;
-  readonly content: Buffer;
+  /** Text is sent as UTF-8. */
+  readonly content: Buffer | string;
   readonly options: Options.Publish;
+  /** Somebody else made it: it may have properties and headers that ours never have. */
+  readonly foreign?: true;
 }
 
 /**
@@ -17,6 +20,9 @@ export interface Outgoing {
  * full, `UnavailableError` when it was not sent, `IndeterminateError` when nobody knows.
  */
 export type Published = 'confirmed' | 'returned' | MillraceError;
+
+/** A piece of memory for the socket; a larger one would only keep the server waiting for the first message in it. */
+const longestPiece = 262_144;
 
 /** Publishes with confirms, and knows of each message what became of it. */
 export class Publisher {
@@ -39,7 +45,7 @@ export class Publisher {
     if (live.connection.blocked) throw blockedError(op);
     const returned = this.#returnedOn(live);
     return new Promise((resolve) => {
-      const outcomes: (Published | undefined)[] = messages.map(() => undefined);
+      const outcomes: (Published | undefined)[] = new Array(messages.length).fill(undefined);
       let open = messages.length;
       let finished = false;
       const finish = (): void => {
@@ -57,20 +63,51 @@ export class Publisher {
         this.#timeoutMs,
         { keepAlive: true },
       );
-      messages.forEach(({ exchange, key, content, options }, index) => {
-        const settled = (error: unknown): void => {
-          outcomes[index] ??= this.#outcomeOf(op, error, options.messageId, returned, live);
-          open -= 1;
-          if (open === 0) finish();
-        };
-        try {
-          live.publishing.publish(exchange, key, content, options, settled);
-        } catch (error) {
-          outcomes[index] = unavailable(op, 'the connection was lost', error);
-          settled(undefined);
-        }
+      const settle = (index: number, outcome: Published): void => {
+        outcomes[index] ??= outcome;
+        open -= 1;
+        if (open === 0) finish();
+      };
+      this.#write(live, messages, (index, error) => {
+        settle(index, this.#outcomeOf(op, error, messages[index]?.options.messageId, returned, live));
       });
     });
+  }
+
+  /** Sends as much as possible in one piece. `confirmed` is called once for each message. */
+  #write(live: Live, messages: readonly Outgoing[], confirmed: (index: number, error: unknown) => void): void {
+    const { publishing, frames, send } = live;
+    let waiting: number[] = [];
+    const flush = (): void => {
+      const indexes = waiting;
+      if (indexes.length === 0) return;
+      waiting = [];
+      try {
+        send(
+          frames.take(),
+          indexes.map((index) => (error: unknown) => confirmed(index, error)),
+        );
+      } catch (error) {
+        for (const index of indexes) confirmed(index, unavailable('publish', 'the connection was lost', error));
+      }
+    };
+    messages.forEach((message, index) => {
+      try {
+        if (message.foreign === true) {
+          flush();
+          const { exchange, key, content, options } = message;
+          publishing.publish(exchange, key, Buffer.from(content), options, (error: unknown) => confirmed(index, error));
+          return;
+        }
+        frames.add(message);
+      } catch (error) {
+        confirmed(index, unavailable('publish', 'it could not be sent', error));
+        return;
+      }
+      waiting.push(index);
+      if (frames.length >= longestPiece) flush();
+    });
+    flush();
   }
 
   #returnedOn(live: Live): Set<string> {
@@ -85,7 +122,9 @@ export class Publisher {
   }
 
   #outcomeOf(op: string, error: unknown, id: string | undefined, returned: Set<string>, live: Live): Published {
-    if (error === null || error === undefined) return returned.delete(id ?? '') ? 'returned' : 'confirmed';
+    if (error === null || error === undefined) {
+      return returned.size > 0 && returned.delete(id ?? '') ? 'returned' : 'confirmed';
+    }
     if (isMillraceError(error)) return error;
     if ((error as Error).message === 'message nacked') {
       return new BackpressureError(`${op}: the queue is full or not available; try again later`, {

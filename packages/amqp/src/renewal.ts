@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, TimerHandle } from '@millrace/core';
 import type { ConsumeMessage, GetMessage } from 'amqplib';
-import type { Held } from './intake.ts';
+import type { Held } from './held.ts';
 import type { Line } from './line.ts';
 import { encodeMessage } from './message.ts';
 import type { Publisher } from './publisher.ts';

@@ -10,7 +10,8 @@ import {
 import { checkInteger } from '@millrace/core/adapter';
 import type { Carrier, Parcel } from './carrier.ts';
 import { released } from './delivery.ts';
-import { acknowledgeAll, type Held, type Intake } from './intake.ts';
+import { acknowledgeAll, type Held } from './held.ts';
+import type { Intake } from './intake.ts';
 import type { Memory } from './memory.ts';
 import { type TaskMessage, withError } from './message.ts';
 
@@ -36,7 +37,7 @@ export async function settleTasks(context: SettleContext, operations: readonly S
     const held = intake.find(operation.lease);
     if (held === undefined) return;
     if (operation.type === 'pause') throw unsupported('tasks.pause', 'a task cannot be paused');
-    held.settling = true;
+    intake.settling(held);
     taken.push({ index, held, parcel: successorOf(held, operation, context.now()) });
   });
   await Promise.all(taken.map(({ held }) => held.renewing));
@@ -56,7 +57,7 @@ export async function settleTasks(context: SettleContext, operations: readonly S
   });
   for (const { index, held } of unsent) {
     // Still ours: the same settle may be tried again.
-    held.settling = false;
+    intake.resume(held);
     outcomes[index] = 'unknown';
   }
   return outcomes;
@@ -76,7 +77,7 @@ export function reportTasks(intake: Intake, reports: readonly TaskReport[]): Set
 export function unsupported(capability: string, problem: string): UnsupportedError {
   return new UnsupportedError(
     capability,
-    `${problem}: RabbitMQ alone keeps messages, not records; that needs a broker with a store, such as @millrace/postgres`,
+    `${problem}: RabbitMQ alone keeps messages, not records; pass guard: postgresGuard({ … }) to amqpBroker, or use a broker with a store`,
     { adapter: 'amqp' },
   );
 }

@@ -1,5 +1,5 @@
 import type { ClaimRequest, Clock } from '@millrace/core';
-import type { Held } from './intake.ts';
+import type { Held } from './held.ts';
 
 /** A claim under way: what it wants, and what it has got so far. */
 export class Waiter {

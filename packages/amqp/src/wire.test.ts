@@ -8,7 +8,8 @@ const task = { id: 'a', name: 'work', queue: 'line', headers: {}, priority: 4, d
 function roundTrip(changes: object): unknown {
   const message = toMessage({ ...task, ...changes }, 1_000, 0);
   const { content, options } = encodeMessage(message);
-  return decodeMessage({ content, properties: { ...options, headers: options.headers } as never }, 'line');
+  const properties = { ...options, headers: options.headers } as never;
+  return decodeMessage({ content: Buffer.from(content), properties }, 'line');
 }
 
 describe('the key of a delay', () => {
@@ -46,9 +47,8 @@ describe('a message', () => {
   it('without id, name or a readable header is corrupt', () => {
     const { content, options } = encodeMessage(toMessage(task, 1_000, 0));
     for (const change of [{ messageId: undefined }, { type: undefined }, { headers: { 'x-millrace': '[]' } }]) {
-      expect(() => decodeMessage({ content, properties: { ...options, ...change } as never }, 'line')).toThrow(
-        /no task/,
-      );
+      const properties = { ...options, ...change } as never;
+      expect(() => decodeMessage({ content: Buffer.from(content), properties }, 'line')).toThrow(/no task/);
     }
   });
 });

@@ -20,8 +20,14 @@ export interface PrivateServer {
 /** As docs/amqp.md advises, short: with the default of three minutes, some delayed tasks are that late after a restart. */
 const soonAgain = '-rabbit dead_letter_worker_publisher_confirm_timeout 2000';
 
-/** Starts a RabbitMQ that may be stopped and killed. `erlang`: settings such as `-rabbit consumer_timeout 4000`. */
-export async function startPrivateServer(erlang = ''): Promise<PrivateServer> {
+/**
+ * Starts a RabbitMQ that may be stopped and killed.
+ * @param erlang settings such as `-rabbit consumer_timeout 4000`. @param options `defaults`: no other settings than those
+ */
+export async function startPrivateServer(
+  erlang = '',
+  { defaults = false }: { readonly defaults?: boolean } = {},
+): Promise<PrivateServer> {
   const [distribution, epmd] = [await freePort(), await freePort()];
   const server = await localServer({
     name: 'rabbitmq',
@@ -33,7 +39,7 @@ export async function startPrivateServer(erlang = ''): Promise<PrivateServer> {
         RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
         RABBITMQ_NODE_PORT: String(port),
         RABBITMQ_DIST_PORT: String(distribution),
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1} ${soonAgain} ${erlang}`,
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1} ${defaults ? '' : soonAgain} ${erlang}`,
         ERL_EPMD_PORT: String(epmd),
         ERL_EPMD_ADDRESS: '127.0.0.1',
         RABBITMQ_MNESIA_BASE: path.join(dir, 'data'),

@@ -1,6 +1,11 @@
 import { startProxy, type TcpProxy } from '@millrace/conformance';
-import { type Channel, type ConfirmChannel, connect } from 'amqplib';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createWorker, defineTask, handle } from '@millrace/core';
+import { type Channel, connect } from 'amqplib';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { SharedBarrier } from '../src/acknowledgements.ts';
+import type { AmqpBroker } from '../src/index.ts';
+import { Publisher } from '../src/publisher.ts';
+import { AmqpSession } from '../src/session.ts';
 import { serverUrl } from './harness.ts';
 import { brokerOf, claimOne, freshNamespace, newTask, openSession } from './support.ts';
 
@@ -9,12 +14,12 @@ interface Trap {
   readonly name: string;
   /** Rejects when a task was lost, came late, or was said to be safe and was not. */
   readonly check: (proxy: TcpProxy, url: string) => Promise<void>;
-  /** Makes amqplib behave as if the adapter had not taken care. */
-  readonly spring: (channel: Channel, confirming: ConfirmChannel) => void;
+  /** Makes amqplib, or a part of the adapter, behave as if it had not taken care. */
+  readonly spring: (channel: Channel) => void;
 }
 
 const undo: (() => void)[] = [];
-let prototypes: { readonly channel: Channel; readonly confirming: ConfirmChannel };
+let prototype: Channel;
 
 function patch<T extends object, K extends keyof T>(target: T, name: K, change: (original: T[K]) => T[K]): void {
   const own = Object.getOwnPropertyDescriptor(target, name);
@@ -76,15 +81,14 @@ const traps: readonly Trap[] = [
       await broker.close();
       expect(outcome).toBe('INDETERMINATE');
     },
-    spring(_channel, confirming) {
+    spring() {
       patch(
-        confirming,
+        Publisher.prototype,
         'publish',
         (original) =>
-          function publish(this: ConfirmChannel, exchange, key, content, options, done) {
-            const written = original.call(this, exchange, key, content, options);
-            done?.(null, {});
-            return written;
+          async function publish(this: Publisher, op, messages) {
+            original.call(this, op, messages).catch(() => {});
+            return messages.map(() => 'confirmed');
           },
       );
     },
@@ -102,25 +106,28 @@ const traps: readonly Trap[] = [
       await broker.close();
       expect(first?.lease.taskId).toBe(short.id);
     },
-    spring(_channel, confirming) {
+    spring() {
       const made = new Set<string>();
       patch(
-        confirming,
+        Publisher.prototype,
         'publish',
         (original) =>
-          function publish(this: ConfirmChannel, exchange, key, content, options, done) {
-            if (!exchange.startsWith('millrace.delay'))
-              return original.call(this, exchange, key, content, options, done);
+          async function publish(this: Publisher, op, messages) {
             // All delays in one queue, each message with an expiration of its own: only its head expires.
-            const [digits, target = ''] = [key.split('.').slice(0, 6), key.split('.').slice(6).join('.')];
-            const units = digits.reduce((sum, digit) => sum * 16 + Number(digit), 0);
-            const queue = `${target}.delayed`;
-            const ready = made.has(queue) ? Promise.resolve() : makeDelayQueue(queue, target);
-            made.add(queue);
-            void ready.then(() =>
-              original.call(this, '', queue, content, { ...options, expiration: String(units * 100) }, done),
-            );
-            return true;
+            const instead = messages.map((message) => {
+              if (!message.exchange.startsWith('millrace.delay')) return message;
+              const words = message.key.split('.');
+              const units = words.slice(0, 6).reduce((sum, digit) => sum * 16 + Number(digit), 0);
+              const target = words.slice(6).join('.');
+              const options = { ...message.options, expiration: String(units * 100) };
+              return { ...message, exchange: '', key: `${target}.delayed`, options, target };
+            });
+            for (const { key, ...message } of instead) {
+              if (!('target' in message) || made.has(key)) continue;
+              made.add(key);
+              await makeDelayQueue(key, message.target);
+            }
+            return original.call(this, op, instead);
           },
       );
     },
@@ -151,23 +158,130 @@ const traps: readonly Trap[] = [
       expect(outcome).toEqual(['applied']);
       expect(again?.lease).toMatchObject({ taskId: lease.taskId, attempt: 2 });
     },
-    spring(_channel, confirming) {
+    spring() {
       patch(
-        confirming,
+        Publisher.prototype,
         'publish',
         (original) =>
-          function publish(this: ConfirmChannel, exchange, key, content, options, done) {
-            const isRetry = String(options?.headers?.['x-millrace']).includes('"attempt"');
-            if (!isRetry) return original.call(this, exchange, key, content, options, done);
-            done?.(null, {});
-            setTimeout(() => {
-              try {
-                original.call(this, exchange, key, content, options);
-              } catch {
-                // The connection is gone, and the retry with it.
-              }
-            }, 200);
-            return true;
+          async function publish(this: Publisher, op, messages) {
+            const isRetry = messages.some(({ options }) =>
+              String(options.headers?.['x-millrace']).includes('"attempt"'),
+            );
+            if (!isRetry) return original.call(this, op, messages);
+            // By then the connection is gone, and the retry with it.
+            setTimeout(() => original.call(this, op, messages).catch(() => {}), 200);
+            return messages.map(() => 'confirmed');
+          },
+      );
+    },
+  },
+  {
+    name: 'a barrier that began before the acknowledgement',
+    async check(proxy, url) {
+      const namespace = freshNamespace();
+      const broker = brokerOf(url, { namespace });
+      await broker.open();
+      const other = brokerOf(serverUrl, { namespace });
+      await other.open();
+      await other.enqueue([newTask(), newTask()]);
+      const session = await openSession(broker);
+      const [first, second] = [await claimOne(session), await claimOne(session)];
+      const slow = proxy.latency(200);
+      const answered = session.settle([{ type: 'complete', lease: first.lease }]);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const unanswered = session.settle([{ type: 'complete', lease: second.lease }]);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      // The first one has arrived by now, and its answer is on its way; the second has not, and never does.
+      proxy.blackhole('out');
+      expect(await answered).toEqual(['applied']);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      proxy.sever();
+      const outcomes = await unanswered;
+      slow.heal();
+      proxy.heal();
+      const again = await claimOne(await openSession(other));
+      await Promise.all([broker.close(), other.close()]);
+      expect(again.lease.taskId).toBe(second.lease.taskId);
+      expect(outcomes).not.toEqual(['applied']);
+    },
+    spring() {
+      let underWay: Promise<void> | undefined;
+      patch(
+        SharedBarrier.prototype,
+        'next',
+        (original) =>
+          function next(this: SharedBarrier, channel) {
+            underWay ??= original.call(this, channel).finally(() => {
+              underWay = undefined;
+            });
+            return underWay;
+          },
+      );
+    },
+  },
+  {
+    name: 'a last attempt that waits for a slot',
+    async check(proxy, url) {
+      const namespace = freshNamespace();
+      const other = brokerOf(serverUrl, { namespace });
+      await other.open();
+      const quick = defineTask({ name: 'work', queue: 'line' });
+      let done = 0;
+      let started = 0;
+      const handler = handle(quick, async (_input, { maxAttempts, signal }) => {
+        if (maxAttempts > 1) {
+          done += 1;
+          return;
+        }
+        started += 1;
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      });
+      const worker = createWorker({
+        broker: brokerOf(url, { namespace }),
+        handlers: [handler],
+        concurrency: 1,
+        logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+      });
+      await worker.start();
+      // So many quick ones that it claims ahead.
+      await other.enqueue(Array.from({ length: 2_000 }, () => newTask()));
+      await vi.waitFor(() => expect(done).toBe(2_000), { timeout: 10_000 });
+      const last = Array.from({ length: 20 }, () => newTask({ maxAttempts: 1 }));
+      await other.enqueue(last);
+      await vi.waitFor(() => expect(started).toBe(1), { timeout: 5_000 });
+      // Long before what was claimed ahead would go back because it got old.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      proxy.refuse('reset');
+      proxy.sever();
+      const session = await openSession(other);
+      const came = new Set<string>();
+      for (let look = 0; look < 40 && came.size < 19; look++) {
+        const claim = { queues: ['line'], names: ['work'], limit: 4, waitMs: 100 };
+        for (const { lease } of await session.claim(claim)) came.add(lease.taskId);
+      }
+      const dead = await other.dead.list();
+      proxy.heal();
+      await worker.stop({ force: true });
+      await other.close();
+      expect([came.size, dead.total]).toEqual([19, 1]);
+    },
+    spring() {
+      // Says that it keeps what it does not: that the handler of a last attempt begins.
+      patch(
+        Object.getPrototypeOf(brokerOf(serverUrl)) as AmqpBroker,
+        'open',
+        (original) =>
+          async function open(this: AmqpBroker) {
+            const capabilities = await original.call(this);
+            return { ...capabilities, reports: { ...capabilities.reports, begun: true } };
+          },
+      );
+      patch(
+        AmqpSession.prototype,
+        'report',
+        () =>
+          async function report(reports) {
+            return reports.map(() => 'applied' as const);
           },
       );
     },
@@ -234,11 +348,7 @@ describe('traps of AMQP', () => {
   beforeAll(async () => {
     const connection = await connect(serverUrl);
     const channel = await connection.createChannel();
-    const confirming = await connection.createConfirmChannel();
-    prototypes = {
-      channel: Object.getPrototypeOf(channel) as Channel,
-      confirming: Object.getPrototypeOf(confirming) as ConfirmChannel,
-    };
+    prototype = Object.getPrototypeOf(channel) as Channel;
     await connection.close();
   });
 
@@ -250,7 +360,7 @@ describe('traps of AMQP', () => {
     it(`avoided: ${name}`, () => behindProxy(check));
 
     it(`an adapter that falls for it is noticed: ${name}`, async () => {
-      spring(prototypes.channel, prototypes.confirming);
+      spring(prototype);
       const verdict = await behindProxy(check).then(
         () => 'passed',
         () => 'noticed',

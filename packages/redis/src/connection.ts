@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@millrace/core';
-import { reconnectDelay, sleep } from '@millrace/core/adapter';
+import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
+import type { Cluster } from 'ioredis';
 import { disconnect, leaveSilentServers, type MakeClient } from './clients.ts';
 import { Copies } from './copies.ts';
 import { type Client, type Driver, importDriver, isCluster } from './driver.ts';
@@ -31,6 +32,8 @@ export interface ConnectionSettings {
 }
 
 const ignore = (): void => {};
+/** How soon a node of a cluster has to answer a call that asks nothing. */
+const nodeAnswersMs = 1_000;
 
 /**
  * What makes a lease, finds one again, or notes that its run has begun. A server that took over without knowing of it
@@ -289,10 +292,21 @@ export class RedisConnection {
   }
 
   #reconnect(): void {
-    if (this.#leaving || this.#stop.signal.aborted) return;
-    // A cluster client does not say when it has left.
-    this.#leaving = this.#client?.isCluster === false;
-    this.#client?.disconnect(true);
+    const client = this.#client;
+    if (client === undefined || this.#leaving || this.#stop.signal.aborted) return;
+    this.#leaving = true;
+    if (isCluster(client)) void this.#leaveSilentNodes(client);
+    else client.disconnect(true);
+  }
+
+  /** Of a cluster, whoever answers is kept: what one node holds up must not touch the queues of the others. */
+  async #leaveSilentNodes(client: Cluster): Promise<void> {
+    const nodes = client.nodes().filter(({ status }) => status !== 'wait' && status !== 'end');
+    const silent = new Set(nodes);
+    const answers = nodes.map((node) => node.ping().then(() => silent.delete(node), ignore));
+    await withDeadline(Promise.all(answers), nodeAnswersMs, () => new DeadlineError(), this.#clock).catch(ignore);
+    for (const node of silent) node.disconnect();
+    this.#leaving = false;
   }
 
   #wakeWaiting(): void {

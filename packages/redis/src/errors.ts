@@ -70,15 +70,17 @@ const tlsCodes = /^(ERR_TLS_|ERR_SSL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CE
 const configurationMessages =
   /WRONGPASS|NOAUTH|NOPERM|invalid (username-password|password)|cluster support disabled|DB index is out of range|certificate/i;
 const unknownMaster = /No such master with that name/;
-/** What WAIT says on a master that has become a replica: what it had taken before may be lost. */
-const demoted = /WAIT(AOF)? cannot be used with replica/;
+/** What whoever waits for copies hears from a master that becomes a replica: what it had taken may be lost. */
+const demoted = /^-?UNBLOCKED\b|WAIT(AOF)? cannot be used with replica/;
+/** Before Redis 7 an error of a command comes back inside of one of the script that called it. */
+const ofScript = /^ERR Error running script .*: -(?=[A-Z]+ )/;
 const unsentMessages =
   /enableOfflineQueue options is false|Cluster isn't ready|Last error: (Reply)?Error: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)/;
 
 /** Turns whatever the driver threw into an error of ours. Neither passwords nor payloads get into the message. */
 export function explainFailure(thrown: unknown, call: FailedCall): Failure {
   if (isMillraceError(thrown)) return { error: thrown, repeat: 'never', reconnect: false };
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = (thrown instanceof Error ? thrown.message : String(thrown)).replace(ofScript, '');
   const details = { op: call.op, adapter: 'redis', cause: harmlessCause(thrown) };
   if (thrown instanceof DeadlineError) return lost(call, 'the server did not answer in time', 'timeout', details);
   if (demoted.test(message)) return { ...lost(call, message, 'read-only', details), reconnect: true };

@@ -16,7 +16,7 @@ interface Pair {
 }
 
 async function server(settings: readonly string[] = []): Promise<LocalServer> {
-  const started = await startServer(settings);
+  const started = await startServer(['--repl-diskless-sync-delay', '0', ...settings]);
   if (started === undefined) throw new Error('this test needs redis-server on the PATH');
   onTestFinished(() => started.close());
   return started;

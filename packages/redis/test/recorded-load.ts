@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import {
   checkHistory,
   type HistoryEvent,
   type HistoryReport,
+  type Journal,
   memoryJournal,
   Recorder,
   recordBroker,
@@ -14,9 +14,12 @@ import {
   type Client,
   createClient,
   createWorker,
+  type Duration,
   defineTask,
   fixed,
   handle,
+  type Logger,
+  type TaskDefinition,
   type TaskState,
 } from '@millrace/core';
 import { expect, onTestFinished } from 'vitest';
@@ -27,163 +30,172 @@ import { until } from './support.ts';
 export interface LoadOptions {
   readonly broker: RedisBrokerOptions;
   readonly queues: readonly string[];
-  readonly concurrency?: number;
-  /** How long a handler takes. */
-  readonly runMs?: number;
+  /** How long a session may be silent. Default `'9s'`. */
+  readonly sessionTtl?: Duration;
 }
 
 /** What became of it. */
 export interface LoadResult {
   readonly report: HistoryReport;
-  /** Tasks by their state at the end; `gone` for what was enqueued and is not there. */
+  /** How many tasks that anybody asked for are in which state; `gone` for those that are not there. */
   readonly states: Readonly<Record<string, number>>;
   /** Tasks whose handler began more than once. */
   readonly ranTwice: number;
+  /** Tasks of which more than one settle was applied. */
+  readonly settledTwice: number;
 }
 
+interface Settle {
+  readonly task: string;
+  readonly queue: string;
+  /** Microseconds of `process.hrtime`. */
+  readonly at: number;
+}
+
+const concurrency = 10;
+const runMs = 5;
 const unfinished: readonly TaskState[] = ['pending', 'running', 'retrying', 'scheduled'];
+/** What calls may say while a server is replaced. */
+const expected = / (unknown|error:(UNAVAILABLE|INDETERMINATE|LEASE_LOST))$/;
+const quiet = (): void => {};
+const silent: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+
+/** Counts along what a journal is told. */
+class Tally implements Journal {
+  readonly queues = new Map<string, string>();
+  readonly runs = new Map<string, number>();
+  readonly settled: Settle[] = [];
+  /** Calls that failed, and settles whose outcome stayed unknown for a while, by code. */
+  readonly troubles = new Map<string, number>();
+  readonly #settling = new Map<number, string>();
+
+  append({ op, phase, task, queue, seq, call, outcome, t }: HistoryEvent): void {
+    if (op === 'enqueue' && phase === 'invoke') this.queues.set(task as string, queue as string);
+    else if (op === 'start') count(this.runs, task as string);
+    else if (op === 'complete' && phase === 'invoke') this.#settling.set(seq, task as string);
+    else if (op === 'complete' && outcome === 'applied') {
+      const settled = this.#settling.get(call as number) as string;
+      this.settled.push({ task: settled, queue: this.queues.get(settled) as string, at: t });
+    }
+    if (outcome?.startsWith('error:') === true || outcome === 'unknown') count(this.troubles, `${op} ${outcome}`);
+  }
+}
+
+interface Parts {
+  readonly events: readonly HistoryEvent[];
+  readonly recorder: Recorder;
+  readonly producer: Broker;
+  readonly client: Client;
+  readonly definitions: readonly TaskDefinition[];
+  readonly stop: () => Promise<void>;
+}
 
 /** A producer and a worker with a broker each, and the history of both. */
 export class RecordedLoad {
   readonly capabilities: Capabilities;
-  readonly worker: Broker;
-  readonly #producer: Broker;
-  readonly #client: Client;
-  readonly #events: readonly HistoryEvent[];
-  readonly #recorder: Recorder;
-  readonly #queues: readonly string[];
-  readonly #stop: () => Promise<unknown>;
+  readonly #tally: Tally;
+  readonly #parts: Parts;
 
-  private constructor(parts: {
-    capabilities: Capabilities;
-    producer: Broker;
-    worker: Broker;
-    client: Client;
-    events: readonly HistoryEvent[];
-    recorder: Recorder;
-    queues: readonly string[];
-    stop: () => Promise<unknown>;
-  }) {
-    this.capabilities = parts.capabilities;
-    this.#producer = parts.producer;
-    this.worker = parts.worker;
-    this.#client = parts.client;
-    this.#events = parts.events;
-    this.#recorder = parts.recorder;
-    this.#queues = parts.queues;
-    this.#stop = parts.stop;
+  private constructor(capabilities: Capabilities, tally: Tally, parts: Parts) {
+    this.capabilities = capabilities;
+    this.#tally = tally;
+    this.#parts = parts;
   }
 
-  static async start({ broker, queues, concurrency = 10, runMs = 5 }: LoadOptions): Promise<RecordedLoad> {
+  static async start({ broker, queues, sessionTtl = '9s' }: LoadOptions): Promise<RecordedLoad> {
     const journal = memoryJournal();
-    const recorder = new Recorder({ journals: [journal] });
+    const tally = new Tally();
+    const recorder = new Recorder({ journals: [journal, tally] });
     const producer = recordBroker(redisBroker(broker) as Broker, recorder, 'producer');
     const working = recordBroker(redisBroker(broker) as Broker, recorder, 'worker');
     const capabilities = await producer.open();
+    const definitions = queues.map((queue) =>
+      defineTask({ name: `count-${queue}`, queue, retry: fixed({ attempts: 20, delay: 0 }) }),
+    );
+    const work = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, runMs));
     const worker = createWorker({
       broker: working,
       concurrency,
-      sessionTtl: '4s',
+      sessionTtl,
       logger: silent,
       middleware: [recorder.handlers('worker')],
-      handlers: queues.map((queue) =>
-        handle(definitionOf(queue), async () => void (await new Promise((resolve) => setTimeout(resolve, runMs)))),
-      ),
+      handlers: definitions.map((definition) => handle(definition, work)),
     });
-    const client = createClient({ broker: producer, enqueueTimeout: '20s' });
+    const client = createClient({ broker: producer, enqueueTimeout: '25s' });
     const stop = async (): Promise<void> => {
       await worker.stop();
       await client.close();
     };
     onTestFinished(stop);
     await worker.start();
-    const { events } = journal;
-    return new RecordedLoad({ capabilities, producer, worker: working, client, events, recorder, queues, stop });
+    return new RecordedLoad(capabilities, tally, {
+      events: journal.events,
+      recorder,
+      producer,
+      client,
+      definitions,
+      stop,
+    });
   }
 
   /** How many runs have been settled for certain, of one queue or of all. */
   settled(queue?: string): number {
-    return this.#applied(queue).length;
+    return this.#tally.settled.filter((settle) => queue === undefined || settle.queue === queue).length;
+  }
+
+  /** Calls that failed, and settles whose outcome stayed unknown for a while: how many, by call and code. */
+  get troubles(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#tally.troubles);
   }
 
   /** Enqueues tasks, a few at a time, to the queues in turn. */
-  async enqueue(count: number, size = 10): Promise<void> {
-    for (let from = 0, turn = 0; from < count; from += size, turn++) {
-      const queue = this.#queues[turn % this.#queues.length] as string;
-      const batch = Array.from({ length: Math.min(size, count - from) }, (_unused, index) => ({ input: from + index }));
-      await this.#client.enqueueMany(definitionOf(queue), batch);
+  async enqueue(total: number, size = 10): Promise<void> {
+    const { client, definitions } = this.#parts;
+    for (let from = 0, turn = 0; from < total; from += size, turn++) {
+      const definition = definitions[turn % definitions.length] as TaskDefinition;
+      const batch = Array.from({ length: Math.min(size, total - from) }, (_unused, index) => ({ input: from + index }));
+      await client.enqueueMany(definition, batch);
     }
   }
 
-  /** Milliseconds from a moment of `process.hrtime` to the first settle that was asked for and applied after it. */
-  async untilSettledAfter(at: bigint, queue?: string, withinMs = 20_000): Promise<number> {
-    const after = Number(at / 1_000n);
-    const next = (): number | undefined => this.#applied(queue).find((t) => t > after);
-    await until(() => next() !== undefined, 'a settle after the failover', withinMs);
-    return ((next() as number) - after) / 1_000;
+  /** Milliseconds from a moment of `process.hrtime` to the next settle that was applied. */
+  async untilSettledAfter(moment: bigint, queue?: string, withinMs = 20_000): Promise<number> {
+    const after = Number(moment / 1_000n);
+    const next = (): Settle | undefined =>
+      this.#tally.settled.find((settle) => settle.at > after && (queue === undefined || settle.queue === queue));
+    await until(() => next() !== undefined, 'the next settle', withinMs);
+    return ((next() as Settle).at - after) / 1_000;
   }
 
   /** Waits until everything has ended, and judges the history. */
   async finish(withinMs = 25_000): Promise<LoadResult> {
-    const count = async (): Promise<number> =>
-      (await this.#producer.tasks?.count({ states: [...unfinished] }).catch(() => 1)) ?? 1;
-    await until(async () => (await count()) === 0, 'everything at rest', withinMs);
-    const ids = [...new Set(this.#events.flatMap(({ op, task }) => (op === 'enqueue' && task ? [task] : [])))];
-    const states: Record<string, number> = {};
-    for (let from = 0; from < ids.length; from += 250) {
-      const part = ids.slice(from, from + 250);
-      const records = (await this.#producer.tasks?.get(part)) ?? [];
-      for (const [index, task] of part.entries()) {
-        const state = records[index]?.state ?? 'gone';
-        states[state] = (states[state] ?? 0) + 1;
-        this.#recorder.note('suite', 'final', { task, args: { state } });
-      }
+    const { producer, recorder, events, stop } = this.#parts;
+    const waiting = async (): Promise<number> =>
+      producer.tasks?.count({ states: [...unfinished] }).catch(() => 1) ?? Promise.resolve(1);
+    await until(async () => (await waiting()) === 0, 'everything at rest', withinMs);
+    const states = new Map<string, number>();
+    const ids = [...this.#tally.queues.keys()];
+    const records = (await producer.tasks?.get(ids)) ?? [];
+    for (const [index, task] of ids.entries()) {
+      const state = records[index]?.state ?? 'gone';
+      count(states, state);
+      recorder.note('suite', 'final', { task, args: { state } });
     }
-    await this.#stop();
-    const report = checkHistory(this.#events, { capabilities: this.capabilities, deadlineMs: 12_000 });
+    await stop();
+    const report = checkHistory(events, { capabilities: this.capabilities });
     expect(report.status, renderReport(report)).not.toBe('fail');
-    return { report, states, ranTwice: this.#ranTwice() };
-  }
-
-  /** Outcomes that were errors, by call and code. */
-  errors(): Readonly<Record<string, number>> {
-    const found: Record<string, number> = {};
-    for (const { op, outcome } of this.#events) {
-      if (outcome?.startsWith('error:') !== true && outcome !== 'unknown') continue;
-      const name = `${op} ${outcome}`;
-      found[name] = (found[name] ?? 0) + 1;
-    }
-    return found;
-  }
-
-  dump(from: bigint): void {
-    const t0 = Number(from / 1_000n);
-    const lines = this.#events.map((e) =>
-      JSON.stringify({ ms: (e.t - t0) / 1000, ...e, t: undefined, v: undefined, pid: undefined }),
-    );
-    writeFileSync('/tmp/sentinel-dump.ndjson', lines.join('\n'));
-  }
-
-  #applied(queue?: string): number[] {
-    return this.#events.flatMap((event) =>
-      event.op === 'complete' && event.outcome === 'applied' && (queue === undefined || event.queue === queue)
-        ? [event.t]
-        : [],
-    );
-  }
-
-  #ranTwice(): number {
-    const runs = new Map<string, number>();
-    for (const { op, task } of this.#events) {
-      if (op === 'start' && task !== undefined) runs.set(task, (runs.get(task) ?? 0) + 1);
-    }
-    return [...runs.values()].filter((count) => count > 1).length;
+    const untyped = Object.keys(this.troubles).filter((trouble) => !expected.test(trouble));
+    expect(untyped).toEqual([]);
+    const { settled, runs } = this.#tally;
+    return {
+      report,
+      states: Object.fromEntries(states),
+      ranTwice: [...runs.values()].filter((times) => times > 1).length,
+      settledTwice: settled.length - new Set(settled.map(({ task }) => task)).size,
+    };
   }
 }
 
-const quiet = (): void => {};
-const silent = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-
-function definitionOf(queue: string) {
-  return defineTask({ name: `count-${queue}`, queue, retry: fixed({ attempts: 20, delay: 0 }) });
+function count(map: Map<string, number>, key: string): void {
+  map.set(key, (map.get(key) ?? 0) + 1);
 }

@@ -22,6 +22,12 @@ export function checkOrder(context: CheckContext): void {
   for (const tasks of placedByLine(context).values()) {
     const roles = new Set(tasks.flatMap(({ task }) => task.claims.map((claim) => `${claim.pid} ${claim.role}`)));
     if (roles.size === 0) continue;
+    // Whoever names the tasks it wants chooses their order.
+    if (tasks.some(({ task }) => task.claims.some((claim) => claim.args.byId === true))) {
+      context.undecided('H17', 'tasks of a queue were asked for by their ids');
+      context.undecided('H18', 'tasks of a queue were asked for by their ids');
+      continue;
+    }
     if (roles.size > 1 || context.timeline.hiddenClaims.length > 0) {
       context.undecided('H17', 'a queue had more than one consumer');
       context.undecided('H18', 'a queue had more than one consumer');

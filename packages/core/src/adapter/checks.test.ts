@@ -5,6 +5,7 @@ import { ValidationError } from '../errors.ts';
 import { checkKnownOptions, kindOf } from '../known-options.ts';
 import type { NewTask } from '../task.ts';
 import {
+  checkClaimIds,
   checkClaimRequest,
   checkInteger,
   checkName,
@@ -196,4 +197,24 @@ it('describes values without showing their content (BAD-09)', () => {
 
 it('counts bytes, not characters', () => {
   expect([undefined, '', 'aé😀'].map(payloadBytes)).toEqual([0, 0, 7]);
+});
+
+describe('checkClaimIds (CBI-13)', () => {
+  const capabilities = { ...everything, batch: { ...everything.batch, maxClaim: 3 } };
+
+  it('takes ids of any text, each once', () => {
+    expect(() => checkClaimIds(['a', '', 'b\0'], capabilities)).not.toThrow();
+  });
+
+  it.each<[unknown, string, RegExp]>([
+    [[], 'ids.length', /from 1 to 3/],
+    [['a', 'b', 'c', 'd'], 'ids.length', /from 1 to 3; got 4/],
+    [['a', 'b', 'a'], 'ids', /each task once; 'a' is there twice/],
+    [['a', 7], 'ids', /must hold strings; got 7/],
+    ['abc', 'ids', /a list of task ids/],
+    [undefined, 'ids', /got undefined/],
+  ])('refuses %j', (ids, option, message) => {
+    const refusal = expect.objectContaining({ code: 'VALIDATION', option, message: expect.stringMatching(message) });
+    expect(() => checkClaimIds(ids as string[], capabilities)).toThrow(refusal);
+  });
 });

@@ -14,6 +14,7 @@ export {
   payloadBytes,
 } from './checks.ts';
 export { Deadlines, reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
+export { type EndLook, EndWatch, type EndWatchSettings } from './end-watch.ts';
 export { checkOverdueRequest, type GuardSettings, readGuardOptions } from './guard-options.ts';
 export { type Heartbeat, type HeartbeatOptions, startHeartbeat } from './heartbeat.ts';
 export { Lifecycle } from './lifecycle.ts';

@@ -1,0 +1,13 @@
+import { defineConformance, scenarios } from '@millrace/conformance';
+import { describe, it } from 'vitest';
+import { guardedHarness } from './guarded-harness.ts';
+import { guardStores } from './guards.ts';
+
+/** What rests on the store: its fences, its keys, its control, its answers that were lost, workers that were killed. */
+const ids = /^(STM|LSE-0|DUP|CAN|PAU|FLT-0[4-7]|FLT-29)/;
+const chosen = scenarios.filter(({ id, alone }) => ids.test(id) && alone !== true);
+
+await defineConformance({ describe, it }, guardedHarness(guardStores.redis, 'store'), {
+  scenarios: chosen,
+  concurrency: 8,
+});

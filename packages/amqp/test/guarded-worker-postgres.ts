@@ -1,0 +1,5 @@
+import { runConformanceWorker } from '@millrace/conformance';
+import { guardedAt } from './guarded-harness.ts';
+import { guardStores } from './guards.ts';
+
+await runConformanceWorker(({ url: storeUrl, ...target }) => guardedAt(guardStores.postgres, { ...target, storeUrl }));
