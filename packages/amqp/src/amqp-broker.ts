@@ -70,8 +70,6 @@ export function amqpBroker<Tx>(
 
 class MessageBroker implements AmqpBroker {
   readonly kind = 'amqp';
-  /** Messages are a stream: those whose confirms are awaited keep no others back. */
-  readonly enqueuesInFlight = 8;
   readonly queues: QueueStore;
   readonly dead: DeadLetters;
   readonly #settings: AmqpSettings;

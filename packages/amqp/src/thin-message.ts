@@ -55,9 +55,10 @@ export function thinMessage(task: Brought, kind: string): NewTask {
 export function readThin(
   headers: TaskHeaders,
 ): { readonly id: string; readonly kind: string; readonly uncommitted: boolean } | undefined {
-  const mark = headers[guardHeader];
-  const id = headers[taskHeader];
-  if (mark === undefined || id === undefined) return undefined;
+  // Of producers in other languages: anything JSON can hold may be there.
+  const mark: unknown = headers[guardHeader];
+  const id: unknown = headers[taskHeader];
+  if (typeof mark !== 'string' || typeof id !== 'string') return undefined;
   const uncommitted = mark.endsWith(uncommittedMark);
   return { id, kind: uncommitted ? mark.slice(0, -uncommittedMark.length) : mark, uncommitted };
 }

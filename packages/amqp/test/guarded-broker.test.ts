@@ -233,6 +233,34 @@ describe('a session', () => {
   });
 });
 
+describe('a paused queue', () => {
+  it('keeps its backlog at rest, and is worked off as soon as it is resumed', async () => {
+    let looks = 0;
+    const place = freshPlace();
+    const broker = await open(place, {
+      change: (guard) =>
+        changedSessions(guard, ({ claimTasks }) => ({
+          claimTasks: (ids) => {
+            looks += 1;
+            return (claimTasks as NonNullable<typeof claimTasks>)(ids);
+          },
+        })),
+    });
+    await broker.queues.pause('line');
+    const tasks = Array.from({ length: 40 }, () => newTask());
+    await broker.enqueue(tasks);
+    const session = await openSession(broker);
+    expect(await session.claim({ ...request, waitMs: 2_000 })).toEqual([]);
+    // Every half a second once, and what came of the look before.
+    expect(looks).toBeLessThanOrEqual(10);
+    const claiming = session.claim({ ...request, waitMs: 10_000 });
+    const began = performance.now();
+    await broker.queues.resume('line');
+    expect((await claiming).length).toBeGreaterThan(0);
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+});
+
 describe('a transaction of the store', () => {
   it('that commits late brings its tasks then, and not before', async () => {
     const place = freshPlace();

@@ -195,7 +195,8 @@ export class RedisConnection {
         if (call.durable !== true || !this.#copies.wanted) return result;
         // Another server could have copies, and lack this.
         if (link !== this.#link) throw new ConnectionLostError('the connection was lost');
-        await this.#race(this.#copies.reached(call.op, left()), left());
+        const late = (): Error => new DeadlineError();
+        await withDeadline(this.#copies.reached(call.op, left()), left(), late, this.#clock);
         return result;
       } catch (error) {
         if (this.#stop.signal.aborted) throw closed(call.op);
@@ -319,7 +320,9 @@ export class RedisConnection {
 
   #loseAll(): void {
     this.#link += 1;
-    for (const lose of [...this.#underway]) lose(new ConnectionLostError('the connection was lost'));
+    const error = new ConnectionLostError('the connection was lost');
+    for (const lose of [...this.#underway]) lose(error);
+    this.#copies.lose(error);
   }
 }
 

@@ -51,6 +51,11 @@ export class Copies {
     });
   }
 
+  /** The connection is gone: another may lead to a server that has copies, and not of this. */
+  lose(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+
   async #ask(): Promise<void> {
     const { store, stop } = this.#settings;
     this.#asking = true;
@@ -81,7 +86,7 @@ export class Copies {
         each.resolve();
       } catch (error) {
         const tooFew = isMillraceError(error) && error.reason === 'too-few-copies';
-        if (tooFew && store.clock.monotonic() + pauseMs + roundMs < each.until) this.#waiting.push(each);
+        if (tooFew && store.clock.monotonic() + pauseMs + 2 * roundMs < each.until) this.#waiting.push(each);
         else each.reject(error);
       }
     };

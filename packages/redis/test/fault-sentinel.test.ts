@@ -23,7 +23,10 @@ async function loadAt(url: string): Promise<{ readonly load: RecordedLoad; reado
 /** Port of the master that took over. One Sentinel knows before the others. */
 async function promotion({ masterPort, master }: SentinelServers): Promise<number> {
   let port = master.place.port;
-  await until(async () => (port = await masterPort()) !== master.place.port, 'another master');
+  await until(async () => {
+    port = await masterPort();
+    return port !== master.place.port;
+  }, 'another master');
   return port;
 }
 

@@ -88,11 +88,6 @@ export interface Broker<Tx = never> {
   open(): Promise<Capabilities>;
   /** Outcomes in the order given; one bad task never takes others down. @throws UnavailableError IndeterminateError BackpressureError ClosedError AbortedError */
   enqueue(tasks: readonly NewTask[], options?: BrokerEnqueueOptions<Tx>): Promise<EnqueueOutcome[]>;
-  /**
-   * How many calls of `enqueue` are worth having under way at once. Default 2: one is stored while the next gathers.
-   * More where a call is no round trip to a transaction, but a part of a stream.
-   */
-  readonly enqueuesInFlight?: number;
   /** @throws ValidationError UnavailableError ClosedError */
   openSession(options: SessionOptions): Promise<Session>;
   /**

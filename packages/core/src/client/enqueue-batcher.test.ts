@@ -85,19 +85,6 @@ describe('batches', () => {
     await all;
   });
 
-  it('has as many in flight as the broker finds useful', async () => {
-    const broker = Object.assign(new ScriptedBroker(), { enqueuesInFlight: 3 });
-    const batcher = new EnqueueBatcher(broker, timeoutMs, new ManualClock());
-    const answers = answeredByHand(broker);
-    for (let batch = 0; batch < 4; batch++) {
-      void batcher.add(task(`t${batch}`));
-      await turns();
-    }
-    expect(broker.batches).toHaveLength(3);
-    answers[0]?.();
-    await until(() => broker.batches.length === 4);
-  });
-
   it('gathers while two batches are in flight, and never sends a third', async () => {
     const { broker, batcher } = setUp();
     const answers = answeredByHand(broker);

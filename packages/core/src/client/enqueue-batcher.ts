@@ -16,7 +16,7 @@ interface Pending {
 }
 
 // Measured on Postgres: with more than two round trips in flight the batches only get smaller (bench.md, finding 1).
-const usuallyInFlight = 2;
+const maxInFlight = 2;
 const largestBatch = 1_000;
 /** So many are worth two round trips at once instead of one. */
 const worthHalving = 32;
@@ -32,7 +32,6 @@ export class EnqueueBatcher {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #maxBatch: () => number;
-  readonly #maxInFlight: number;
   #waiting: Pending[] = [];
   #inFlight = 0;
   #scheduled = false;
@@ -49,7 +48,6 @@ export class EnqueueBatcher {
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
     this.#maxBatch = maxBatch;
-    this.#maxInFlight = broker.enqueuesInFlight ?? usuallyInFlight;
   }
 
   add(task: NewTask, ordered = false): Promise<EnqueueOutcome> {
@@ -80,7 +78,7 @@ export class EnqueueBatcher {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#inFlight >= this.#maxInFlight) return;
+    if (this.#scheduled || this.#inFlight >= maxInFlight) return;
     this.#scheduled = true;
     const flush = (): void => {
       this.#scheduled = false;

@@ -1,0 +1,129 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Delivery, Session } from '@millrace/core';
+import { type Channel, connect } from 'amqplib';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { AmqpBroker } from '../src/index.ts';
+import { serverUrl } from './harness.ts';
+import { brokerOf, freshNamespace, newTask, openSession } from './support.ts';
+
+const opened: AmqpBroker[] = [];
+const limit = 50;
+
+async function open(namespace: string): Promise<AmqpBroker> {
+  const broker = brokerOf(serverUrl, { namespace });
+  opened.push(broker);
+  await broker.open();
+  return broker;
+}
+
+function claim(session: Session, waitMs = 5_000): Promise<Delivery[]> {
+  return session.claim({ queues: ['line'], names: ['work'], limit, waitMs });
+}
+
+async function settle(session: Session, deliveries: readonly Delivery[]): Promise<void> {
+  const outcomes = await session.settle(deliveries.map(({ lease }) => ({ type: 'complete', lease })));
+  expect(new Set(outcomes)).toEqual(new Set(deliveries.length === 0 ? [] : ['applied']));
+}
+
+/** Claims one after the other until a subscription stands. Returns what it has not settled. */
+async function flow(session: Session): Promise<Delivery[]> {
+  let last: Delivery[] = [];
+  for (let count = 0; count < 8; count++) {
+    await settle(session, last);
+    last = await claim(session);
+  }
+  return last;
+}
+
+/** Everything there is, as another session gets it. */
+async function rest(broker: AmqpBroker, count: number): Promise<Delivery[]> {
+  const session = await openSession(broker);
+  const all: Delivery[] = [];
+  while (all.length < count) {
+    const some = await claim(session);
+    if (some.length === 0) break;
+    all.push(...some);
+    await settle(session, some);
+  }
+  return all;
+}
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await Promise.all(opened.splice(0).map((broker) => broker.close()));
+});
+
+describe('claims that follow each other', () => {
+  it('find their tasks here: they subscribe a few times, not once each', async () => {
+    const namespace = freshNamespace();
+    const broker = await open(namespace);
+    await broker.enqueue(Array.from({ length: 3_000 }, () => newTask()));
+    const probe = await connect(serverUrl);
+    const prototype = Object.getPrototypeOf(await probe.createChannel()) as Channel;
+    await probe.close();
+    const consume = vi.spyOn(prototype, 'consume');
+    const session = await openSession(broker);
+    let done = 0;
+    let claims = 0;
+    while (done < 3_000) {
+      const some = await claim(session);
+      expect(some.length).toBeLessThanOrEqual(limit);
+      done += some.length;
+      claims += 1;
+      await settle(session, some);
+    }
+    expect(claims).toBeGreaterThanOrEqual(60);
+    expect(consume.mock.calls.length).toBeLessThan(20);
+  });
+
+  it('and then stop: what was sent ahead goes back, uncharged', async () => {
+    const namespace = freshNamespace();
+    const broker = await open(namespace);
+    await broker.enqueue(Array.from({ length: 1_000 }, () => newTask()));
+    const session = await openSession(broker);
+    const held = await flow(session);
+    const left = 1_000 - 7 * limit - held.length;
+    await vi.waitFor(async () => expect(await broker.queues.stats(['line'])).toMatchObject([{ pending: left }]), 5_000);
+    const others = await rest(await open(namespace), left);
+    expect(others.map(({ lease }) => lease.attempt)).toEqual(Array.from({ length: left }, () => 1));
+    await settle(session, held);
+  });
+
+  it('and end while tasks trickle in: none of those is charged', async () => {
+    for (let round = 0; round < 5; round++) {
+      const namespace = freshNamespace();
+      const broker = await open(namespace);
+      await broker.enqueue(Array.from({ length: 8 * limit }, () => newTask()));
+      const session = await openSession(broker);
+      await settle(session, await flow(session));
+      let sent = 0;
+      let isOver = false;
+      const trickling = (async () => {
+        while (!isOver) {
+          await broker.enqueue([newTask()]);
+          sent += 1;
+        }
+      })();
+      // A claim that waits, as a worker's would.
+      const claiming = (async () => {
+        let count = 0;
+        while (!isOver) {
+          const some = await claim(session, 1_000).catch(() => undefined);
+          if (some === undefined) break;
+          await session.settle(some.map(({ lease }) => ({ type: 'complete', lease })));
+          count += some.length;
+        }
+        return count;
+      })();
+      await pause(20 + 40 * round);
+      await session.end();
+      await pause(50);
+      isOver = true;
+      await trickling;
+      const got = await claiming;
+      const others = await rest(broker, sent - got);
+      expect(others.filter(({ lease }) => lease.attempt !== 1)).toEqual([]);
+      expect(others.length).toBeGreaterThanOrEqual(sent - got);
+    }
+  });
+});
