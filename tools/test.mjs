@@ -1,4 +1,4 @@
-// npm test [-- --only unit,memory,…] [-- -t pattern]: installs, starts private servers, runs vitest, stops everything,
+// npm test [-- --only unit,memory,…] [--all] [-- -t pattern]: installs, starts private servers, runs vitest, stops everything,
 // and ends with the line `N passed, N failed, N skipped`.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { root } from './workspace.mjs';
 const servers = { postgres: startPostgres, pgbouncer: startPgbouncer, redis: startRedis, rabbitmq: startRabbitmq };
 
 // pnpm hands on the `--` that npm keeps.
-const { chosen, vitestArguments } = readArguments(process.argv.slice(2).filter((argument) => argument !== '--'));
+const { chosen, all, vitestArguments } = readArguments(process.argv.slice(2).filter((argument) => argument !== '--'));
 const keeper = createKeeper();
 let interrupted = false;
 // Even the hard exit is safe: the watchdog sees it and stops what runs.
@@ -45,8 +45,10 @@ if (!interrupted) report(summary);
 function readArguments(args) {
   const rest = [];
   let only;
+  let all = false;
   for (let index = 0; index < args.length; index++) {
     if (args[index] === '--only') only = args[++index] ?? '';
+    else if (args[index] === '--all') all = true;
     else if (args[index].startsWith('--only=')) only = args[index].slice('--only='.length);
     else rest.push(args[index]);
   }
@@ -56,7 +58,7 @@ function readArguments(args) {
     console.error(`--only: no lane "${unknown.join('", "')}"; there are ${Object.keys(lanes).join(', ')}`);
     process.exit(2);
   }
-  return { chosen: names, vitestArguments: rest };
+  return { chosen: names, all, vitestArguments: rest };
 }
 
 async function startServers() {
@@ -76,7 +78,8 @@ async function runVitest(environment) {
   const child = keeper.spawn(process.execPath, [vitest, 'run', ...projects, ...reporters, ...vitestArguments], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...environment, [SUMMARY_FILE]: summaryFile },
+    // Where the same was seen elsewhere, a part of the suite is enough day by day; `--all` runs the whole.
+    env: { ...process.env, ...environment, ...(all && { MILLRACE_TEST_ALL: '1' }), [SUMMARY_FILE]: summaryFile },
   });
   const [code] = await once(child, 'exit');
   const result = readSummary(summaryFile);

@@ -164,7 +164,10 @@ export class Intake {
       // What is here does not wait for what else will come.
       if (waiter.got.length > 0) return void standing.catch(() => {});
       await standing;
-      return line.catchUp();
+      await line.catchUp();
+      // Room that acknowledgements made is given by the queue in its own time, which a subscription goes behind.
+      if (waiter.got.length === 0) await line.look(line.credit + 1);
+      return;
     }
     if (waiter.room - line.credit > mostFetched) return line.look(waiter.room);
     await line.catchUp();

@@ -34,11 +34,13 @@ export class IdLocks {
     const until = clock.monotonic() + operationTimeoutMs;
     // All or none: two that wait for each other would otherwise never end.
     for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
-      const answers = await Promise.all(
+      const answers = await Promise.allSettled(
         this.#groups(ids).map((keys) => this.#run('lockIds', keys, [String(operationTimeoutMs * 3)])),
       );
-      if (answers.every((answer) => answer === 1)) return;
+      if (answers.every((answer) => answer.status === 'fulfilled' && answer.value === 1)) return;
+      // Those of nodes that answered must not stand in the way of the next try.
       this.release(ids);
+      for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
       if (clock.monotonic() + pauseMs > until) {
         throw new UnavailableError('enqueue: somebody else is storing a task of the same id; nothing was stored', {
           op: 'enqueue',

@@ -17,6 +17,7 @@ export interface ClusterServers {
 }
 
 const slots = 16_384;
+const portIsOfNoUse = /port number too high|port number is too high|address already in use|could not create server/i;
 const nodeTimeoutMs = 1_000;
 
 /**
@@ -30,9 +31,16 @@ export async function startCluster(): Promise<ClusterServers> {
     ...['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'],
   ];
   const start = async (): Promise<LocalServer> => {
-    const server = await startServer(settings);
-    if (server === undefined) throw new Error('this test needs redis-server on the PATH');
-    return server;
+    for (;;) {
+      try {
+        const server = await startServer(settings);
+        if (server === undefined) throw new Error('this test needs redis-server on the PATH');
+        return server;
+      } catch (error) {
+        // The port is a random one, and nodes also need the one 10,000 above.
+        if (!portIsOfNoUse.test((error as Error).message)) throw error;
+      }
+    }
   };
   const servers = await Promise.all([start(), start(), start(), start()]);
   const [first, second, third, replica] = servers as [LocalServer, LocalServer, LocalServer, LocalServer];

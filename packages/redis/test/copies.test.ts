@@ -63,7 +63,8 @@ test('a write without a copy does not keep heartbeats waiting behind it', async 
 
 test('a script that the server had to be sent again waits for its copy too', async () => {
   const { url, replica, broker } = await pair();
-  expect(await broker.enqueue([newTask()])).toEqual([{ status: 'accepted' }]);
+  const first = newTask();
+  await onceCopied(() => broker.enqueue([first]));
   await newClient(url).script('FLUSH');
   await replica.freeze();
   const task = newTask();
@@ -99,7 +100,8 @@ test('a connection that is lost while a copy is awaited does not take those of t
 
 test('a lease is given out once it has a copy: a server that takes over knows who holds the task', async () => {
   const { replica, broker } = await pair();
-  await broker.enqueue([newTask()]);
+  const task = newTask();
+  await onceCopied(() => broker.enqueue([task]));
   const session = await openSession(broker);
   await replica.freeze();
   expect(await rejectionOf(session.claim(claimOf()))).toMatchObject(tooFew);

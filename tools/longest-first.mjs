@@ -1,0 +1,25 @@
+// The order of test files where vitest does not know yet how long each takes: those that wait for servers first, so that
+// none of them is what everybody waits for at the end.
+import { BaseSequencer } from 'vitest/node';
+
+/** The longest first; everything else after them. */
+const LONG = [
+  /amqp\/test\/conformance/,
+  /redis\/test\/faults/,
+  /guarded-conformance/,
+  /postgres\/test\/fault/,
+  /fault-mutants/,
+  /delays|faults|soak/,
+  /conformance/,
+  /examples|fault|guarded|mutants|heartbeat-thread/,
+];
+
+export class LongestFirst extends BaseSequencer {
+  async sort(files) {
+    const rank = ({ moduleId }) => {
+      const index = LONG.findIndex((pattern) => pattern.test(moduleId));
+      return index < 0 ? LONG.length : index;
+    };
+    return [...files].sort((first, second) => rank(first) - rank(second));
+  }
+}
