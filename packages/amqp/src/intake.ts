@@ -165,8 +165,9 @@ export class Intake {
       if (waiter.got.length > 0) return void standing.catch(() => {});
       await standing;
       await line.catchUp();
-      // Room that acknowledgements made is given by the queue in its own time, which a subscription goes behind.
-      if (waiter.got.length === 0) await line.look(line.credit + 1);
+      // Room that acknowledgements made is given by the queue in its own time, which a subscription goes behind. Who
+      // waits will be brought it.
+      if (waiter.got.length === 0 && waiter.request.waitMs === 0) await line.look(line.credit + 1);
       return;
     }
     if (waiter.room - line.credit > mostFetched) return line.look(waiter.room);
