@@ -1,5 +1,7 @@
-// A vitest reporter that writes what `npm test` ends with: counts, and each skipped test with its reason.
+// A vitest reporter that writes what `npm test` ends with: counts, each skipped test with its reason, and what failed.
 import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { root } from './workspace.mjs';
 
 /** Where to write, set by tools/test.mjs. */
 export const SUMMARY_FILE = 'MILLRACE_TEST_SUMMARY_FILE';
@@ -11,7 +13,7 @@ export default class SummaryReporter {
 
   onTestRunEnd(modules, unhandledErrors, reason) {
     const summary = { ...summarize(modules, this.pattern), interrupted: reason === 'interrupted' };
-    summary.failed += unhandledErrors.length;
+    fail(summary, 'outside of any test', unhandledErrors);
     writeFileSync(process.env[SUMMARY_FILE], JSON.stringify(summary));
   }
 }
@@ -19,32 +21,38 @@ export default class SummaryReporter {
 /**
  * A file that does not load and a hook of a suite that throws count as one failure each: their tests never ran.
  *
- * @returns {{ passed: number, failed: number, skipped: { name: string, reason: string }[], unexplained: string[] }}
+ * @returns {{ passed: number, failed: number, skipped: { name: string, reason: string }[], failures: string[] }}
  */
 export function summarize(modules, pattern) {
-  const summary = { passed: 0, failed: 0, skipped: [], unexplained: [] };
+  const summary = { passed: 0, failed: 0, skipped: [], failures: [] };
   for (const module of modules) {
-    summary.failed += module.errors().length;
-    for (const suite of module.children.allSuites()) summary.failed += suite.errors().length;
-    for (const test of module.children.allTests()) count(summary, test, `[${module.project.name}] `, pattern);
+    const prefix = `[${module.project.name}] `;
+    fail(summary, prefix + path.relative(root, module.moduleId), module.errors());
+    for (const suite of module.children.allSuites()) fail(summary, prefix + titles(suite).join(' > '), suite.errors());
+    for (const test of module.children.allTests()) count(summary, test, prefix, pattern);
   }
-  summary.failed += summary.unexplained.length;
   return summary;
+}
+
+/** Each error is a failure of its own, said in one line: the whole of it is printed where it happened. */
+function fail(summary, name, errors) {
+  summary.failed += errors.length;
+  for (const { message } of errors) summary.failures.push(`${name}: ${String(message).split('\n', 1)[0]}`);
 }
 
 function count(summary, test, prefix, pattern) {
   const result = test.result();
+  const name = prefix + titles(test).join(' > ');
   if (result.state === 'passed') summary.passed += 1;
-  else if (result.state === 'failed') summary.failed += 1;
+  else if (result.state === 'failed') fail(summary, name, (result.errors ?? []).slice(0, 1));
   // Tests that `-t` did not choose are reported as skipped too; nobody asked for them.
   else if (pattern === undefined || pattern.test(titles(test).join(' '))) {
-    const name = prefix + titles(test).join(' > ');
     const explained =
       titles(test)
         .join(' ')
         .match(/\[([^\]]+)\][^[]*$/)?.[1] ?? result.note;
     if (explained) summary.skipped.push({ name, reason: explained });
-    else summary.unexplained.push(name);
+    else fail(summary, name, [{ message: 'skipped without a reason; put one in square brackets into its title' }]);
   }
 }
 

@@ -37,7 +37,7 @@ try {
   summary = await runVitest(await startServers());
 } catch (error) {
   if (!interrupted) console.error(`\n${error.message}`);
-  summary = { passed: 0, failed: 1, skipped: [], unexplained: [] };
+  summary = { passed: 0, failed: 1, skipped: [], failures: [error.message.split('\n', 1)[0]] };
 }
 await keeper.stop();
 if (!interrupted) report(summary);
@@ -86,6 +86,7 @@ async function runVitest(environment) {
   if (code !== 0 && result.failed === 0 && !interrupted) {
     console.error(`\nvitest ended with exit code ${code}; see above.`);
     result.failed = 1;
+    result.failures.push(`vitest ended with exit code ${code}`);
   }
   return result;
 }
@@ -94,16 +95,14 @@ function readSummary(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return { passed: 0, failed: 0, skipped: [], unexplained: [] };
+    return { passed: 0, failed: 0, skipped: [], failures: [] };
   }
 }
 
-function report({ passed, failed, skipped, unexplained }) {
+function report({ passed, failed, skipped, failures }) {
   for (const { name, reason } of skipped)
     console.log(`skipped: ${name.includes(reason) ? name : `${name} [${reason}]`}`);
-  for (const name of unexplained) {
-    console.error(`failed: ${name}: skipped without a reason; put one in square brackets into its title`);
-  }
+  for (const failure of failures) console.error(`failed: ${failure}`);
   const nothingRan = passed + failed === 0;
   if (nothingRan) console.error('failed: no test ran');
   console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);

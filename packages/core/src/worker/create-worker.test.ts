@@ -183,6 +183,31 @@ describe('a worker', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('claims before it maintains: there may be only one connection as yet', async () => {
+    const broker = new ScriptedBroker();
+    const calls: string[] = [];
+    const openSession = broker.openSession.bind(broker);
+    broker.openSession = async (options) => {
+      const session = await openSession(options);
+      const claim = session.claim.bind(session);
+      session.claim = (request) => {
+        calls.push('claim');
+        return claim(request);
+      };
+      return session;
+    };
+    const maintain = broker.maintain.bind(broker);
+    broker.maintain = () => {
+      calls.push('maintain');
+      return maintain();
+    };
+    const worker = createWorker({ broker, handlers: [handle(defineTask({ name: 'a' }), () => {})] });
+    await worker.start();
+    await vi.waitFor(() => expect(calls).toContain('maintain'));
+    expect(calls[0]).toBe('claim');
+    await worker.stop();
+  });
+
   it('maintains the broker at the interval the broker advises', async () => {
     const started = createWorker({
       broker,
