@@ -39,6 +39,8 @@ export class SessionClaims {
   readonly #recovered: Delivery[] = [];
   #turn = 0;
   #answerLost = false;
+  /** A claim given up here may still be carried out there, after somebody has looked for what it took. */
+  #doubtUntil = 0;
   #recovering: Promise<void> | undefined;
 
   constructor(claimant: Claimant, time: ClaimTime) {
@@ -61,8 +63,7 @@ export class SessionClaims {
       return this.#remember(await track(this.#sending, claimTasks(this.#claimant, request, inTurn, look)));
     } catch (error) {
       if (!isMillraceError(error, 'INDETERMINATE')) throw error;
-      // Tasks may be ours now without anybody knowing, and would stay so for as long as this session lives.
-      this.#answerLost = true;
+      this.#loseAnswer();
       const left = until - clock.monotonic();
       // In a silent network the time is over: the next claim asks for them.
       if (left <= 0) throw error;
@@ -87,7 +88,7 @@ export class SessionClaims {
           if (!(await this.#askFor(wanted, verdicts, until))) return 'lost';
         } catch (error) {
           if (!isMillraceError(error, 'INDETERMINATE')) throw error;
-          this.#answerLost = true;
+          this.#loseAnswer();
           unanswered = error;
           if (clock.monotonic() >= until) throw error;
         }
@@ -102,7 +103,8 @@ export class SessionClaims {
 
   /** Finds out what lost answers were about, and takes it from what the next claims would get. */
   async takeStrays(): Promise<readonly Delivery[]> {
-    if (this.#answerLost) await this.#recover(this.#time.operationTimeoutMs);
+    const { clock, operationTimeoutMs } = this.#time;
+    if (this.#answerLost || clock.monotonic() < this.#doubtUntil) await this.#recover(operationTimeoutMs);
     return this.#recovered.splice(0);
   }
 
@@ -139,7 +141,16 @@ export class SessionClaims {
     }
   }
 
+  /** Tasks may be ours now without anybody knowing, and would stay so for as long as this session lives. */
+  #loseAnswer(): void {
+    const { clock, operationTimeoutMs } = this.#time;
+    this.#answerLost = true;
+    this.#doubtUntil = clock.monotonic() + 2 * operationTimeoutMs;
+  }
+
   #recover(timeoutMs: number): Promise<void> {
+    // The claims that come next wait for it.
+    this.#answerLost = true;
     this.#recovering ??= (async () => {
       try {
         // What these bring is not lost; no new ones begin meanwhile.

@@ -214,6 +214,35 @@ test('tasks a session holds without knowing are given back', async () => {
   expect(delivery?.lease).toMatchObject({ taskId: 'stray', attempt: 1, fence: 2 });
 });
 
+test('a claim whose line broke and that is carried out later, after it was looked for, gives its task back at once', async () => {
+  const schema = newSchema();
+  const link = await newLink();
+  // Waiting for what is older than any call may last would take longer than this test.
+  const broker = newBroker({ url: link.url, schema, operationTimeout: 60_000 });
+  const near = newBroker({ schema });
+  await near.open();
+  await broker.open();
+  await near.enqueue([newTask({ id: 'late' })]);
+  const session = await openSession(broker, 3_000);
+  await withClient(serverUrl, async (client) => {
+    await client.query('begin');
+    // Claims have to wait; looking for what they took has not.
+    await client.query(`lock table ${schema}.task in exclusive mode`);
+    const claiming = session.claim(claimOf()).catch(() => []);
+    await until(() => isClaimWaiting(schema), 'the claim that waits for the lock');
+    link.cut();
+    expect(await claiming).toEqual([]);
+    await client.query('commit');
+  });
+  const isBack = async (): Promise<boolean> => {
+    const [record] = await near.tasks.get(['late']);
+    return record?.state === 'pending' && record.fence > 0;
+  };
+  await until(isBack, 'the task being claimed and coming back', 8_000);
+  expect((await near.tasks.get(['late']))[0]).toMatchObject({ attempt: 0 });
+  expect(session.lost.aborted).toBe(false);
+});
+
 test('statements forgotten by the server are prepared again', async () => {
   const connection = new PostgresConnection({
     config: { connectionString: serverUrl },
@@ -277,5 +306,14 @@ function countRunning(schema: string): Promise<number> {
       `select count(*)::integer as count from ${schema}.task where state = 'running'`,
     );
     return Number(rows[0].count);
+  });
+}
+
+function isClaimWaiting(schema: string): Promise<boolean> {
+  return withClient(serverUrl, async (client) => {
+    const { rows } = await client.query(
+      `select 1 from pg_locks where relation = '${schema}.task'::regclass and not granted`,
+    );
+    return rows.length > 0;
   });
 }
