@@ -11,7 +11,7 @@ const LONG = [
   /fault-mutants/,
   /delays|faults|soak/,
   /conformance/,
-  /examples|fault|guarded|mutants|heartbeat-thread/,
+  /examples|fault|guarded|mutants|heartbeat-thread|runners/,
 ];
 
 export class LongestFirst extends BaseSequencer {

@@ -18,6 +18,9 @@ import type { ScenarioContext } from './scenario-context.ts';
 /** What a claim of a scenario may say; the rest is usual. */
 export type ClaimOptions = Partial<Omit<ClaimRequest, 'signal'>> & { readonly signal?: AbortSignal };
 
+/** The same of claims that go on until there are enough. */
+type ClaimManyOptions = ClaimOptions & { readonly withinMs?: number };
+
 /** A lease, or a delivery that has one. */
 export type Leased = Lease | Delivery;
 
@@ -100,17 +103,18 @@ export class Holder {
   }
 
   /** So many tasks, in the order they came. */
-  async claimMany(count: number, options: ClaimOptions = {}): Promise<Delivery[]> {
+  async claimMany(count: number, options: ClaimManyOptions = {}): Promise<Delivery[]> {
+    const { withinMs = this.#context.budgetMs, ...claim } = options;
     const deliveries: Delivery[] = [];
-    const end = this.#context.now() + this.#context.budgetMs;
+    const end = this.#context.now() + withinMs;
     const { maxClaim } = this.#context.capabilities.batch;
     while (deliveries.length < count) {
       const left = Math.min(count - deliveries.length, maxClaim);
       const waitMs = Math.max(0, Math.round(end - this.#context.now()));
-      const more = await this.claim({ waitMs, ...options, limit: Math.min(left, options.limit ?? left) });
+      const more = await this.claim({ waitMs, ...claim, limit: Math.min(left, claim.limit ?? left) });
       this.#context.require(
         more.length > 0 || waitMs > 0,
-        `${deliveries.length} of ${count} tasks were delivered within ${Math.round(this.#context.budgetMs)} ms`,
+        `${deliveries.length} of ${count} tasks were delivered within ${Math.round(withinMs)} ms`,
       );
       deliveries.push(...more);
     }

@@ -2,7 +2,7 @@ import type { EnqueueOutcome, NewTask } from '@millrace/core';
 import { buildTasks } from '../context/builders.ts';
 import { shown } from '../context/checks.ts';
 import { hook, transactions } from '../needs.ts';
-import { type CallEnd, untilAnswered } from './call-end.ts';
+import { type CallEnd, recoveryMs, untilAnswered } from './call-end.ts';
 import { type Stage, type SweepableCase, sweepable } from './reply-sweep.ts';
 
 /** Enqueueing one task, and a batch: every write that brings tasks. */
@@ -72,7 +72,7 @@ export async function assessEnqueue(
   }
   // Without idempotent ids, repeating what may have been applied may store it a second time, and no more.
   const copies = t.capabilities.idempotentIds || ended.how === 'answered' ? 1 : 2;
-  const deliveries = await direct.claimMany(tasks.length, { queues: [queue] });
+  const deliveries = await direct.claimMany(tasks.length, { queues: [queue], withinMs: recoveryMs(t) });
   for (let more = deliveries; copies > 1 && more.length > 0; deliveries.push(...more)) {
     const limit = Math.min(tasks.length, t.capabilities.batch.maxClaim);
     more = await direct.claim({ queues: [queue], limit, waitMs: Math.round(t.unitMs) });

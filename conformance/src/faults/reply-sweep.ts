@@ -2,7 +2,7 @@ import type { Client } from '../context/client.ts';
 import type { Holder } from '../context/holder.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { Need } from '../scenario.ts';
-import { type CallEnd, endOfCall, longestCallMs } from './call-end.ts';
+import { type CallEnd, endOfCall, longestCallMs, recoveryMs } from './call-end.ts';
 import { layWire, type Wire } from './wire.ts';
 
 /** What a case works with. `t.client` is the observer: it does not go through the proxy. */
@@ -50,11 +50,17 @@ export function sweepable<S>(cut: CutCase<S>): SweepableCase {
 
 /** More replies than any operation needs, connecting and logging in included. */
 const mostReplies = 25;
-/** A sweep ends after so many rounds that failed. */
-export const enoughFailures = 3;
+const enoughFailures = 3;
+
+/** Whether a sweep can end: a few failures tell as much as all, and one that waited for what did not come as much as a few. */
+export function hasFailedEnough(t: ScenarioContext, startedAt: number): boolean {
+  const failures = t.cells.filter((cell) => cell.status === 'fail').length;
+  return failures >= enoughFailures || (failures > 0 && t.now() - startedAt > recoveryMs(t));
+}
 
 /** Cuts the first reply an operation gets, then the second, and so on, until it gets through without a cut. */
 export async function sweepReplies(t: ScenarioContext, cases: readonly SweepableCase[]): Promise<void> {
+  const startedAt = t.now();
   const wire = await layWire(t);
   const client = await wire.open();
   let last: Holder | undefined;
@@ -86,8 +92,7 @@ export async function sweepReplies(t: ScenarioContext, cases: readonly Sweepable
       });
       if (!fired) break;
       cuts += 1;
-      // Waiting for what does not come takes its time; a few failures tell as much as all of them.
-      if (t.cells.filter((cell) => cell.status === 'fail').length >= enoughFailures) return;
+      if (hasFailedEnough(t, startedAt)) return;
     }
     t.require(
       cuts > 0,

@@ -9,7 +9,7 @@ import { assessEnqueue, cutCommit, cutEnqueue, cutEnqueueBatch } from './cut-enq
 import { cutClaim, cutEnd, cutOpenSession } from './cut-session.ts';
 import { cutComplete, cutReport, cutSettles } from './cut-settle.ts';
 import { faultScenario } from './fault-scenario.ts';
-import { enoughFailures, sweepReplies } from './reply-sweep.ts';
+import { hasFailedEnough, sweepReplies } from './reply-sweep.ts';
 import { layWire } from './wire.ts';
 
 const someControl: Need = (capabilities, harness) =>
@@ -83,6 +83,7 @@ export const replyScenarios: readonly Scenario[] = [
       'the reply of a batch is cut, and its request after any number of bytes: each task is there once after repeating it',
     patience: 2,
     async run(t) {
+      const startedAt = t.now();
       await sweepReplies(t, [cutEnqueueBatch]);
       const wire = await layWire(t);
       const client = await wire.open();
@@ -93,7 +94,7 @@ export const replyScenarios: readonly Scenario[] = [
       const requestBytes = wire.proxy.stats.bytesOut - before;
       const steps = 12;
       for (let step = 0; step < steps; step++) {
-        if (t.cells.filter((cell) => cell.status === 'fail').length >= enoughFailures) return;
+        if (hasFailedEnough(t, startedAt)) return;
         const bytes = Math.max(1, Math.floor((requestBytes * step) / (steps - 1)));
         await t.cell(`after ${Math.round((100 * bytes) / requestBytes)} % of the request`, async () => {
           const queue = `cut ${step}`;
