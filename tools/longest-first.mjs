@@ -1,25 +1,45 @@
-// The order of test files: those that wait for servers longest first, so that none of them is what everybody waits for at
-// the end. A fresh clone knows no durations, and vitest would begin with the largest files, which are the quickest here.
+// The order of test files. Those that take long come first, so that none of them is what everybody waits for at the end;
+// and one that mostly waits for servers goes beside one that computes, so that neither processors nor patience run out.
+// A fresh clone knows no durations, and vitest would begin with the largest files, which are the quickest here.
 import { BaseSequencer } from 'vitest/node';
 
-/** The longest first; everything else after them. */
-const LONG = [
+/** Each the longest first. */
+const WAITING = [
   /amqp\/test\/conformance/,
   /redis\/test\/faults/,
-  /guarded-conformance/,
-  /postgres\/test\/fault/,
-  /fault-mutants/,
-  /delays|faults|soak/,
-  /conformance/,
-  /examples|fault|guarded|mutants|heartbeat-thread|runners/,
+  /postgres\/test\/faults/,
+  /amqp\/test\/faults/,
+  /delays|fault-mutants/,
+  /soak|guarded-traps|heartbeat-thread|long-tasks/,
+  /fault-|guarded-(traps|broker|kill)|traps|connection\.test/,
+];
+const COMPUTING = [
+  /pglite-conformance/,
+  /many-files/,
+  /guarded-conformance|pooler-conformance/,
+  /runners/,
+  /digest\/test/,
+  /conformance\.test|mutants|pglite|model/,
 ];
 
 export class LongestFirst extends BaseSequencer {
   async sort(files) {
-    const rank = ({ moduleId }) => {
-      const index = LONG.findIndex((pattern) => pattern.test(moduleId));
-      return index < 0 ? LONG.length : index;
-    };
-    return [...files].sort((first, second) => rank(first) - rank(second));
+    const waiting = ranked(files, WAITING);
+    const remaining = files.filter((file) => !waiting.includes(file));
+    const computing = ranked(remaining, COMPUTING);
+    const others = remaining.filter((file) => !computing.includes(file));
+    return [...alternately(waiting, computing), ...others];
   }
+}
+
+function ranked(files, patterns) {
+  const rank = ({ moduleId }) => patterns.findIndex((pattern) => pattern.test(moduleId));
+  return files.filter((file) => rank(file) >= 0).sort((first, second) => rank(first) - rank(second));
+}
+
+function alternately(first, second) {
+  const length = Math.max(first.length, second.length);
+  return Array.from({ length }, (_unused, index) => [first[index], second[index]])
+    .flat()
+    .filter((file) => file !== undefined);
 }

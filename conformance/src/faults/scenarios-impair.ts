@@ -7,6 +7,7 @@ import type { Need, Scenario } from '../scenario.ts';
 import { longestCallMs, recoveryMs, untilAnswered } from './call-end.ts';
 import { Load } from './load.ts';
 import { withoutStrayErrors } from './stray-errors.ts';
+import { openImpatient } from './wire.ts';
 
 /** What a scenario has to work with while the backend is impaired. */
 interface Bad {
@@ -233,7 +234,7 @@ const codes: ReadonlySet<string> = new Set(['UNAVAILABLE', 'INDETERMINATE', 'BAC
 /** Calls end with a code of the contract while it is bad; what was accepted is there afterwards, and work goes on. */
 async function survive(t: ScenarioContext, bad: Bad): Promise<void> {
   const load = new Load(t);
-  const [producing, working] = [await t.open(), await t.open()];
+  const [producing, working] = [await openImpatient(t), await openImpatient(t)];
   const { worker } = await load.hire(working, 5);
   for (let task = 0; task < 20; task++) await load.enqueue(producing);
   await t.eventually(() => load.runs.length >= 5, 'work under way', recoveryMs(t));

@@ -89,7 +89,8 @@ export const networkScenarios: readonly Scenario[] = [
     async run(t) {
       const wire = await layWire(t);
       const client = await wire.open();
-      const ttlMs = shortTtl(t.capabilities.session, 1_500);
+      // A machine that is slow itself is no reason either.
+      const ttlMs = shortTtl(t.capabilities.session, Math.max(1_500, Math.round(20 * t.unitMs)));
       const holder = await t.holder({ client, ttlMs });
       await t.enqueueMany(5);
       const held = await holder.claimMany(5);

@@ -31,19 +31,18 @@ export async function layWire(t: ScenarioContext): Promise<Wire> {
   const url = proxy.url(original);
   t.defer(() => proxy.close());
   wires.set(t, [...(wires.get(t) ?? []), proxy]);
-  const connect = (): Client => {
-    const client = new Client(t.harness, { url, namespace: t.namespace, callTimeoutMs: faultyCallMs }, t.tempo.clock);
-    t.defer(() => client.close());
-    return client;
-  };
-  return {
-    proxy,
-    url,
-    connect,
-    async open() {
-      const client = connect();
-      await t.soon(client.broker.open(), 'the opening of a client through a proxy');
-      return client;
-    },
-  };
+  return { proxy, url, connect: () => connectImpatient(t, url), open: () => openImpatient(t, url) };
+}
+
+/** An opened client with the deadline of those that meet faults. */
+export async function openImpatient(t: ScenarioContext, url: string = t.harness.url ?? ''): Promise<Client> {
+  const client = connectImpatient(t, url);
+  await t.soon(client.broker.open(), 'the opening of a client that will meet faults');
+  return client;
+}
+
+function connectImpatient(t: ScenarioContext, url: string): Client {
+  const client = new Client(t.harness, { url, namespace: t.namespace, callTimeoutMs: faultyCallMs }, t.tempo.clock);
+  t.defer(() => client.close());
+  return client;
 }

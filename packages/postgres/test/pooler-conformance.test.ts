@@ -21,6 +21,7 @@ if (poolerUrl === undefined) {
   // What a pooler could break: transactions, sessions, statements that are remembered, messages. MOD-19 expects a broker
   // at its best; behind a pooler it says that it is not: see pooler.test.ts.
   const groups = /^(MOD|STM|DUP|LSE|CAN|CON)-/;
-  const chosen = scenarios.filter(({ id, tier }) => groups.test(id) && id !== 'MOD-19' && tier !== 'fault');
-  await defineConformance({ describe, it }, pooled, { concurrency: 4, scenarios: chosen });
+  const tiers = process.env.MILLRACE_TEST_ALL !== undefined ? ['core', 'extended'] : ['core'];
+  const chosen = scenarios.filter(({ id, tier }) => groups.test(id) && id !== 'MOD-19' && tiers.includes(tier));
+  await defineConformance({ describe, it }, pooled, { concurrency: 8, scenarios: chosen });
 }
