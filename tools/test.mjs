@@ -6,6 +6,7 @@ import path from 'node:path';
 import { exitWithNpm } from './exit-with-npm.mjs';
 import { lanes } from './lanes.mjs';
 import { ensureInstalled } from './pnpm.mjs';
+import { keepTemporaryFilesInMemory } from './servers/in-memory.mjs';
 import { startPgbouncer } from './servers/pgbouncer.mjs';
 import { startPostgres } from './servers/postgres.mjs';
 import { createKeeper } from './servers/process.mjs';
@@ -34,6 +35,7 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP:
 let summary;
 try {
   await ensureInstalled();
+  keepTemporaryFilesInMemory(keeper);
   summary = await runVitest(await startServers());
 } catch (error) {
   if (!interrupted) console.error(`\n${error.message}`);

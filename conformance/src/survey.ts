@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '@millrace/core';
+import { type Capabilities, systemClock } from '@millrace/core';
 import { buildTask, usual } from './context/builders.ts';
 import type { Circumstances } from './context/scenario-context.ts';
 import type { BrokerHarness } from './harness.ts';
@@ -50,6 +50,19 @@ export async function surveyBroker(harness: BrokerHarness): Promise<Circumstance
       momentMs: Math.max(shortestMomentMs, 5 * percentile(0.5)),
       enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
     };
+  } finally {
+    await broker.close();
+    await harness.drop(target);
+  }
+}
+
+/** What a broker claims. @throws whatever opening throws */
+export async function askCapabilities(harness: BrokerHarness): Promise<Capabilities> {
+  const namespace = newNamespace('survey');
+  const target = { url: harness.url ?? '', namespace, clock: harness.clock?.(namespace) ?? systemClock };
+  const broker = harness.connect(target);
+  try {
+    return await broker.open();
   } finally {
     await broker.close();
     await harness.drop(target);

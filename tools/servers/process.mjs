@@ -30,8 +30,8 @@ export function createKeeper() {
 
   return {
     /** A folder that goes when the run goes, owned by `account` if given. */
-    temporaryFolder(name, account) {
-      const folder = mkdtempSync(path.join(tmpdir(), `millrace-${name}-`));
+    temporaryFolder(name, account, place = tmpdir()) {
+      const folder = mkdtempSync(path.join(place, `millrace-${name}-`));
       if (account) chownSync(folder, account.uid, account.gid);
       register({ directory: folder });
       return folder;

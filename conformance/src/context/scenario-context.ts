@@ -164,7 +164,7 @@ export class ScenarioContext extends Checks {
 
   /** The time to live of sessions that must hear of something by heartbeat: a busy machine does not lose them. */
   get heardTtlMs(): number {
-    return Math.min(this.capabilities.session.maxTtlMs, Math.max(this.shortTtlMs, 3_000));
+    return Math.min(this.capabilities.session.maxTtlMs, Math.max(2 * this.shortTtlMs, 5_000));
   }
 
   get hooks(): Hooks {

@@ -75,8 +75,16 @@ export class Fleet {
     return worker;
   }
 
-  /** Kills everybody, so that the next part of a scenario has the queue to itself. */
+  /**
+   * Ends everybody, so that the next part of a scenario has the queue to itself. Where tasks cannot be looked up, a
+   * result may still be due: whoever lives sends it.
+   */
   async dismiss(): Promise<void> {
+    if (!this.#t.capabilities.tasks.get) {
+      const stops = this.all.map((worker) => this.#t.soon(worker.stop(), 'the stop of a worker', this.recoveryMs));
+      // Those that were killed cannot.
+      await Promise.allSettled(stops);
+    }
     await Promise.all(this.all.map((worker) => worker.close()));
   }
 

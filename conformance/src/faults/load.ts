@@ -110,6 +110,23 @@ export class Load {
     await this.#recording.judge(ids, { faulty: true, without: twofold });
   }
 
+  /** Nothing is left to deliver, once the workers have stopped, but copies where a broker may hold some. */
+  async leavesNothing(): Promise<void> {
+    const t = this.#t;
+    const holder = await t.holder();
+    const { settle, idempotentIds, batch } = t.capabilities;
+    if (!settle.retryAtomic || !idempotentIds) {
+      const known = new Set(this.enqueued.map((task) => task.id));
+      const request = { limit: Math.min(50, batch.maxClaim), waitMs: Math.round(t.unitMs) };
+      for (let copies = await holder.claim(request); copies.length > 0; copies = await holder.claim(request)) {
+        const strangers = copies.filter(({ lease }) => !known.has(lease.taskId));
+        t.equal(strangers, [], 'what is left that is no copy of a task that ran');
+        await holder.settleAll(copies.map(({ lease }) => ({ type: 'complete', lease })));
+      }
+    }
+    await holder.claimsNothing();
+  }
+
   async #restAsSucceeded(ms: number): Promise<void> {
     const t = this.#t;
     for (const { id } of this.enqueued) {

@@ -89,13 +89,14 @@ export const networkScenarios: readonly Scenario[] = [
     async run(t) {
       const wire = await layWire(t);
       const client = await wire.open();
-      // A machine that is slow itself is no reason either.
-      const ttlMs = shortTtl(t.capabilities.session, Math.max(1_500, Math.round(20 * t.unitMs)));
+      const shortestMs = shortTtl(t.capabilities.session, 1_500);
+      // A machine that is slow itself is no reason either. A multiple, as a backend may know whole steps only.
+      const ttlMs = shortTtl(t.capabilities.session, shortestMs * Math.ceil((40 * t.unitMs) / shortestMs));
       const holder = await t.holder({ client, ttlMs });
       await t.enqueueMany(5);
       const held = await holder.claimMany(5);
       // A round trip takes up to a quarter of the ttl; a heartbeat may take a third.
-      const oneWayMs = ttlMs / 16;
+      const oneWayMs = shortestMs / 16;
       wire.proxy.latency(oneWayMs, 0.8 * oneWayMs);
       const end = t.now() + Math.min(4 * ttlMs, 20_000);
       while (t.now() < end) {

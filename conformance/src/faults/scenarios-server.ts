@@ -118,5 +118,5 @@ async function underLoad(t: ScenarioContext, event: () => Promise<void>): Promis
   await t.soon(Promise.all(producers), 'the last enqueues', longestCallMs + recoveryMs(t));
   await load.drain(sessionTtl + longestCallMs + recoveryMs(t));
   await t.soon(Promise.all(hired.map(({ worker }) => worker.stop())), 'the stop of the workers', recoveryMs(t));
-  await (await t.holder()).claimsNothing();
+  await load.leavesNothing();
 }

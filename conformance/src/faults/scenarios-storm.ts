@@ -38,7 +38,7 @@ export async function storm(t: Parameters<Scenario['run']>[0], seed: number, dur
     t.ok(load.enqueued.length > 0, 'tasks got through');
     await load.drain(2 * longestCallMs + recoveryMs(t));
     await t.soon(Promise.all(hired.map(({ worker }) => worker.stop())), 'the stop of the workers', recoveryMs(t));
-    await (await t.holder()).claimsNothing();
+    await load.leavesNothing();
   } catch (error) {
     if (error instanceof Error) error.message += `; seed ${seed}: ${names.join(', ')}`;
     throw error;

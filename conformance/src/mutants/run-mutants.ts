@@ -1,8 +1,9 @@
+import type { Circumstances } from '../context/scenario-context.ts';
 import type { BrokerHarness } from '../harness.ts';
 import { runScenario, type Status } from '../run-scenario.ts';
 import type { Scenario } from '../scenario.ts';
 import { scenarios as allScenarios } from '../scenarios/index.ts';
-import { surveyBroker } from '../survey.ts';
+import { askCapabilities, surveyBroker } from '../survey.ts';
 import { mutants as allMutants } from './index.ts';
 import type { Mutant } from './mutant.ts';
 
@@ -38,8 +39,22 @@ async function runMutant(
   const { name, defect, caughtBy } = mutant;
   const scenario = scenarios.find(({ id }) => id === caughtBy);
   if (scenario === undefined) throw new Error(`mutant ${name} names the scenario ${caughtBy}, which is not there`);
+  const measured = await surveyOnce(harness);
+  const broken = mutant.breakHarness(harness);
   // Asked anew for each: some mutants lie about what they can do.
-  const circumstances = await surveyBroker(mutant.breakHarness(harness));
-  const { status, reason } = await runScenario(scenario, circumstances);
+  const capabilities = await askCapabilities(broken);
+  const { status, reason } = await runScenario(scenario, { ...measured, harness: broken, capabilities });
   return { name, defect, scenario: caughtBy, caught: status === 'fail', status, reason };
+}
+
+const surveys = new WeakMap<BrokerHarness, Promise<Circumstances>>();
+
+/** How fast the broker is here while it is whole, measured before the first mutant: broken ones may run beside each other. */
+function surveyOnce(harness: BrokerHarness): Promise<Circumstances> {
+  let survey = surveys.get(harness);
+  if (survey === undefined) {
+    survey = surveyBroker(harness);
+    surveys.set(harness, survey);
+  }
+  return survey;
 }
