@@ -17,7 +17,8 @@ const FOLDERS = [
   '/Applications/Postgres.app/Contents/Versions/latest/bin',
 ];
 // As a real server is set: durable, and with room for every test file's own pool.
-const SETTINGS = ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=200', '-c', 'fsync=on'];
+// What it shares between its processes lies in its folder: shared memory would outlive a server that is killed.
+const SETTINGS = ['listen_addresses=127.0.0.1', 'max_connections=200', 'fsync=on', 'dynamic_shared_memory_type=mmap'];
 
 /** @returns the environment variables that tell tests where the server is */
 export async function startPostgres(keeper) {
@@ -52,7 +53,7 @@ async function startPrograms(keeper, programs) {
   const port = await freePort();
   await startServer(keeper, {
     command: path.join(programs, 'postgres'),
-    args: ['-D', data, '-p', String(port), '-k', folder, ...SETTINGS],
+    args: ['-D', data, '-p', String(port), '-k', folder, ...SETTINGS.flatMap((setting) => ['-c', setting])],
     folder,
     account,
     ready: /ready to accept connections/,
@@ -74,7 +75,7 @@ async function startContainer(keeper) {
     args: [
       ...['run', '--rm', '--name', name, '--publish', `127.0.0.1:${port}:5432`],
       ...['--env', `POSTGRES_USER=${USER}`, '--env', `POSTGRES_PASSWORD=${password}`, '--env', 'POSTGRES_DB=postgres'],
-      ...[IMAGE, ...settings],
+      ...[IMAGE, ...settings.flatMap((setting) => ['-c', setting])],
     ],
     folder,
     // The image first runs a server without a network to set itself up, and logs the same words for it.

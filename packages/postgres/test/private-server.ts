@@ -7,6 +7,13 @@ import { harnessAt, serverUrl, withClient } from './harness.ts';
 /** Where packages of PostgreSQL put its programs. */
 const folders = ['/usr/lib/postgresql', '/usr/local/pgsql', '/opt/homebrew/opt'];
 const user = 'millrace';
+/** What it shares between its processes lies in its folder: shared memory would outlive a server that is killed. */
+const settings = [
+  'listen_addresses=127.0.0.1',
+  'max_connections=200',
+  'fsync=on',
+  'dynamic_shared_memory_type=mmap',
+] as const;
 
 /** A harness, and what ends its server. */
 export interface PrivateHarness {
@@ -31,7 +38,7 @@ export async function startPrivateServer(): Promise<PrivateHarness> {
     start: ({ dir, port }) => [
       path.join(programs, 'postgres'),
       ...['-D', dir, '-p', String(port), '-k', dir],
-      ...['listen_addresses=127.0.0.1', 'max_connections=200', 'fsync=on'].flatMap((setting) => ['-c', setting]),
+      ...settings.flatMap((setting) => ['-c', setting]),
     ],
     ready: /ready to accept connections/,
     stopSignal: 'SIGINT',
