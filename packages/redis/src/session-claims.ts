@@ -6,16 +6,9 @@ import {
   isMillraceError,
   type StopRequest,
 } from '@millrace/core';
-import {
-  type Claimant,
-  type Claimed,
-  claimByIds,
-  claimFromQueue,
-  findStrays,
-  lookInQueue,
-  planClaims,
-} from './claim.ts';
+import { type Claimant, type Claimed, claimByIds, claimFromQueue, findStrays, planClaims } from './claim.ts';
 import type { Locator } from './locator.ts';
+import { QueueLooks } from './queue-looks.ts';
 
 /** What a session knows of a task it holds. */
 export interface HeldTask {
@@ -44,6 +37,7 @@ export class SessionClaims {
   readonly #uncertain = new Set<string>();
   readonly #claimant: Claimant;
   readonly #locator: Locator;
+  readonly #looks: QueueLooks;
   readonly #time: ClaimTime;
   /** Scripts that may be giving us tasks right now, by queue. */
   readonly #sending = new Map<string, Set<Promise<unknown>>>();
@@ -56,6 +50,7 @@ export class SessionClaims {
   constructor(claimant: Claimant, locator: Locator, time: ClaimTime) {
     this.#claimant = claimant;
     this.#locator = locator;
+    this.#looks = new QueueLooks(claimant);
     this.#time = time;
   }
 
@@ -145,7 +140,7 @@ export class SessionClaims {
   }
 
   async #takeFromSeveral(queues: readonly string[], request: ClaimRequest, sleepMs: number): Promise<Claimed | 'lost'> {
-    const looks = await Promise.all(queues.map((queue) => lookInQueue(this.#claimant, queue, request.names, sleepMs)));
+    const looks = await this.#looks.look(queues, request.names, sleepMs);
     const spans = looks.flatMap(({ inMs }) => inMs ?? []);
     const inMs = spans.length === 0 ? undefined : Math.min(...spans);
     if (looks.every(({ best }) => best < 0)) return { deliveries: [], inMs };

@@ -1,5 +1,6 @@
 import type { LocalServer } from '@millrace/conformance';
-import { beforeAll, expect, test } from 'vitest';
+import { createWorker, defineTask, handle, type Logger, type NewTask } from '@millrace/core';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { claimOf, newTask } from './builders.ts';
 import { type ClusterServers, startCluster } from './cluster-servers.ts';
 import { RecordedLoad } from './recorded-load.ts';
@@ -9,6 +10,8 @@ watchUnhandled();
 
 const total = 1_000;
 const more = 200;
+const quiet = (): void => {};
+const silent: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 let servers: ClusterServers;
 
 beforeAll(async () => {
@@ -65,11 +68,10 @@ test('a master dies amid 1,000 tasks of every node: its replica takes over', asy
   expect({ states, settledTwice }).toEqual({ states: { succeeded: total }, settledTwice: 0 });
 });
 
-test('a master without a replica dies: its queues answer by the deadline, others go on, and it comes back', async () => {
-  const [, alive, victim] = servers.masters;
-  // What says which queues there are lies on some node too, like all that belongs to no queue.
-  const prefix = await firstOf(
-    (number) => `alone${number}`,
+/** A prefix of which nothing but queues lies on a server that will die: what says which queues there are lies somewhere. */
+function prefixOn(alive: LocalServer, victim: LocalServer, label: string): Promise<string> {
+  return firstOf(
+    (number) => `${label}${number}`,
     alive,
     async (name) => {
       const [queues, layout] = await Promise.all([
@@ -79,6 +81,11 @@ test('a master without a replica dies: its queues answer by the deadline, others
       return queues === layout ? queues : victim;
     },
   );
+}
+
+test('a master without a replica dies: its queues answer by the deadline, others go on, and it comes back', async () => {
+  const [, alive, victim] = servers.masters;
+  const prefix = await prefixOn(alive, victim, 'alone');
   const [working, hit] = [await queueOn(alive, prefix), await queueOn(victim, prefix)];
   const operationTimeout = 1_500;
   const broker = newBroker({ url: servers.url, prefix, operationTimeout });
@@ -129,4 +136,32 @@ test('a master without a replica dies: its queues answer by the deadline, others
     ranTwice: 0,
     settledTwice: 0,
   });
+});
+
+test('a worker that serves queues of a dead node and of others goes on with the others, and with all when it is back', async () => {
+  const [, alive, victim] = servers.masters;
+  const prefix = await prefixOn(alive, victim, 'both');
+  const [working, hit] = [await queueOn(alive, prefix), await queueOn(victim, prefix)];
+  const broker = newBroker({ url: servers.url, prefix, operationTimeout: 1_000 });
+  const ran = new Set<string>();
+  const handlers = [working, hit].map((queue) =>
+    handle(defineTask({ name: `count-${queue}`, queue }), (_input, { id }) => void ran.add(id)),
+  );
+  // The session beats on both nodes and is lost; the next one knows of nothing on the dead one.
+  const worker = createWorker({ broker, handlers, sessionTtl: '3s', logger: silent });
+  await worker.start();
+  onTestFinished(async () => void (await worker.stop({ force: true })));
+  const taskOf = (queue: string): NewTask => newTask({ queue, name: `count-${queue}`, fresh: true });
+  const isRun = async (tasks: readonly NewTask[]): Promise<boolean> => {
+    await broker.enqueue(tasks.filter(({ id }) => !ran.has(id))).catch(() => {});
+    return tasks.every(({ id }) => ran.has(id));
+  };
+  const both = [taskOf(working), taskOf(hit)];
+  await until(() => isRun(both), 'a task of each queue');
+  await victim.stop('kill');
+  const others = Array.from({ length: more }, () => taskOf(working));
+  await until(() => isRun(others), 'everything of the living node', 20_000);
+  await victim.start();
+  const late = [taskOf(hit)];
+  await until(() => isRun(late), 'a task of the node that is back');
 });
