@@ -90,7 +90,13 @@ test('an idle claim is woken by a task that the new master was given', async () 
   const port = await promotion(servers);
   await until(() => heard(port), 'the subscription at the new master');
   const producer = newBroker({ url: servers.url, prefix: 'p' });
-  await producer.open();
+  // The Sentinel it asks may not have heard of the new master yet.
+  const isOpen = (): Promise<boolean> =>
+    producer.open().then(
+      () => true,
+      () => false,
+    );
+  await until(isOpen, 'the way to the new master');
   const told = performance.now();
   await producer.enqueue([newTask()]);
   expect(await claiming).toHaveLength(1);
