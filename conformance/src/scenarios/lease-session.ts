@@ -11,7 +11,7 @@ export const leaseSession: readonly Scenario[] = [
     needs: [freezing],
     async run(t) {
       const mortal = await t.mortal();
-      const healthy = await t.holder({ own: true, ttlMs: t.shortTtlMs });
+      const healthy = await t.holder({ own: true, ttlMs: t.heardTtlMs });
       const lost = await t.enqueueMany(3);
       await mortal.claimMany(3);
       const kept = await t.enqueueMany(3);
