@@ -34,17 +34,24 @@ export function summarize(modules, pattern) {
   return summary;
 }
 
-/** Each error is a failure of its own, said in one line: the whole of it is printed where it happened. */
+/** How much of a failure is repeated at the end: the whole of it, with its evidence, is printed where it happened. */
+const LINES = 12;
+const COLUMNS = 600;
+
+/** Each error is a failure of its own. */
 function fail(summary, name, errors) {
   summary.failed += errors.length;
-  for (const { message } of errors) summary.failures.push(`${name}: ${String(message).split('\n', 1)[0]}`);
+  for (const { message } of errors) {
+    const lines = String(message).split('\n', LINES);
+    summary.failures.push(`${name}: ${lines.map((line) => line.slice(0, COLUMNS)).join('\n  ')}`);
+  }
 }
 
 function count(summary, test, prefix, pattern) {
   const result = test.result();
   const name = prefix + titles(test).join(' > ');
   if (result.state === 'passed') summary.passed += 1;
-  else if (result.state === 'failed') fail(summary, name, (result.errors ?? []).slice(0, 1));
+  else if (result.state === 'failed') fail(summary, name, [result.errors?.[0] ?? { message: 'no error was given' }]);
   // Tests that `-t` did not choose are reported as skipped too; nobody asked for them.
   else if (pattern === undefined || pattern.test(titles(test).join(' '))) {
     const explained =

@@ -26,7 +26,7 @@ test('counts what passed and failed', () => {
     passed: 1,
     failed: 1,
     skipped: [],
-    failures: ['[unit] suite > b: expected 1 to be 2'],
+    failures: ['[unit] suite > b: expected 1 to be 2\n  Difference: 1'],
   });
 });
 
