@@ -1,4 +1,5 @@
 import type { BrokerHarness } from './harness.ts';
+import { runAhead } from './run-ahead.ts';
 import { runScenario, type ScenarioResult } from './run-scenario.ts';
 import { findObstacle, groupOf, type Scenario } from './scenario.ts';
 import { scenarios as allScenarios } from './scenarios/index.ts';
@@ -18,8 +19,8 @@ export interface ConformanceOptions {
   /** Default: all. */
   readonly scenarios?: readonly Scenario[];
   /**
-   * Scenarios in progress at a time, each in its own namespace. Runners call one test after the other; with more than
-   * 1 the next ones are started ahead, and each test waits for its own.
+   * Scenarios in progress at a time, each in its own namespace. Default 1. Runners call one test after the other; with
+   * more than 1 the next ones are started ahead, and each test waits for its own.
    */
   readonly concurrency?: number;
 }
@@ -55,8 +56,8 @@ export async function defineConformance(
   );
   const runnable = chosen.filter((scenario) => obstacles.get(scenario) === undefined);
   const width = Math.min(options.concurrency ?? 1, harness.concurrency ?? Number.POSITIVE_INFINITY);
-  const runEach = (some: readonly Scenario[]): ReturnType<typeof ahead> =>
-    ahead(some, width, (scenario) => runScenario(scenario, circumstances));
+  const runEach = (some: readonly Scenario[]): ReturnType<typeof runAhead<ScenarioResult>> =>
+    runAhead(some, width, (scenario) => runScenario(scenario, circumstances));
   const doubtful = runnable.filter((scenario) => mayFail(scenario, harness));
   const runDoubtful = runEach(doubtful);
   const early = new Map<Scenario, ScenarioResult>();
@@ -96,34 +97,4 @@ function requirePass(result: ScenarioResult): void {
     throw result.cause;
   }
   throw new Error(`${result.rule}: ${result.reason}`);
-}
-
-/** Starts up to `width` scenarios at a time, in order, and gives out each one's result. Some run alone. */
-function ahead(
-  scenarios: readonly Scenario[],
-  width: number,
-  run: (scenario: Scenario) => Promise<ScenarioResult>,
-): (scenario: Scenario) => Promise<ScenarioResult> {
-  const started = new Map<Scenario, Promise<ScenarioResult>>();
-  const active = new Set<Promise<ScenarioResult>>();
-  const start = (scenario: Scenario): Promise<ScenarioResult> => {
-    const known = started.get(scenario);
-    if (known !== undefined) return known;
-    const before = [...active];
-    const result = (scenario.alone ? Promise.all(before).then(() => run(scenario)) : run(scenario)).finally(() => {
-      active.delete(result);
-    });
-    active.add(result);
-    started.set(scenario, result);
-    return result;
-  };
-  return (scenario) => {
-    const result = start(scenario);
-    if (scenario.alone) return result;
-    for (const next of scenarios.slice(scenarios.indexOf(scenario) + 1)) {
-      if (active.size >= width || next.alone) break;
-      void start(next);
-    }
-    return result;
-  };
 }

@@ -65,6 +65,8 @@ class TimelineBuilder {
     for (const operation of this.#calls) {
       if (operation.op !== 'claim') continue;
       if (operation.outcome === 'empty') this.#emptyClaims.push(operation);
+      // Its process died while it wrote down what it was given.
+      if ((operation.answer?.args?.left ?? 0) > 0) operation.outcome = 'unknown';
       if (operation.outcome === 'unknown') this.#hiddenClaims.push(operation);
     }
     this.#spreadUnknownReplacements();

@@ -87,6 +87,20 @@ describe('checkHistory', () => {
     ]);
   });
 
+  it('knows that a process killed while it wrote down a claim may have been given more', () => {
+    const statusOf = (left?: number) => {
+      const { events } = around((script) => {
+        script.session('w3', 4);
+        for (const task of ['x', 'y']) script.enqueue(task, { at: 1_000, pid: 3 });
+        script.claim('y', 1, 1, { at: 1_020, role: 'w3', pid: 4 }, left === undefined ? {} : { args: { left } });
+        for (const task of ['x', 'y'])
+          script.claim(task, 2, 2, { at: 1_030 }).settle('complete', task, 2, { at: 1_040 });
+      });
+      return checkHistory(events, options).verdicts.find(({ id }) => id === 'H08')?.status;
+    };
+    expect([statusOf(), statusOf(1)]).toEqual(['fail', 'pass']);
+  });
+
   it('draws a witness as text', () => {
     const report = checkHistory(staleComplete().events, options);
     const witness = report.verdicts.find((verdict) => verdict.id === 'H06')?.witness;

@@ -95,6 +95,8 @@ export interface EventArgs {
   readonly ids?: readonly string[];
   /** Of a delivery of such a claim. */
   readonly byId?: true;
+  /** Of a delivery: how many of the same claim have a line after this one. Absent: none. */
+  readonly left?: number;
   /** Of a fail, retry, or an ended task. */
   readonly kind?: FailureKind;
   /** Of a report that says the handler is about to start. */

@@ -79,7 +79,11 @@ export class RecordedSession implements Session {
     }
     const deliveries = deliveriesOf(answer);
     if (deliveries.length === 0) call.answer('empty', { args: { session: this.id } });
-    for (const delivery of deliveries) call.answer('delivered', deliveryFields(delivery, more));
+    let left = deliveries.length;
+    for (const delivery of deliveries) {
+      left -= 1;
+      call.answer('delivered', deliveryFields(delivery, left === 0 ? more : { ...more, left }));
+    }
     return answer;
   }
 

@@ -111,7 +111,8 @@ describe('recordBroker', () => {
       'return claim error:VALIDATION',
     ]);
     expect(lines[0]?.args).toEqual({ session: session.id, ids: ['c', 'b', 'nobody', 'a'] });
-    expect(lines[1]).toMatchObject({ attempt: 1, queue: 'line', args: { session: session.id, byId: true } });
+    expect(lines[1]).toMatchObject({ attempt: 1, queue: 'line', args: { session: session.id, byId: true, left: 1 } });
+    expect(lines[2]?.args?.left).toBeUndefined();
     expect(lines[1]?.hash).toBe(events.find((event) => event.op === 'enqueue' && event.task === 'c')?.hash);
     const inner: Broker = { kind: 'plain', queues: broker.queues } as never;
     const plain = { ...session, claimTasks: undefined } as never;

@@ -2,6 +2,7 @@ import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { DigestProcess } from './digest-process.ts';
+import { embeddedDatabase } from './embedded-database.ts';
 import { expectSums } from './sums-checks.ts';
 import { manyFiles, temporaryFolder, writeFiles } from './temporary-folder.ts';
 
@@ -15,7 +16,7 @@ test('files that vanish or become something else are listed with the reason; the
     ['z/new\nline', ''],
     ['z/swapped/inside', ''],
   ]);
-  const digest = new DigestProcess({ url: `pglite:${temporaryFolder()}/data`, args: [folder], pauseMs: 3_000 });
+  const digest = new DigestProcess({ url: await embeddedDatabase(), args: [folder], pauseMs: 3_000 });
   await digest.until(/^\d+ of 68 files/m);
   const inFolder = (name: string): string => path.join(folder, 'z', name);
   rmSync(inFolder('gone'));
@@ -44,7 +45,7 @@ test('files that vanish or become something else are listed with the reason; the
 test('thousands of dead files do not flood the terminal', async () => {
   const folder = temporaryFolder();
   writeFiles(folder, [...Array.from({ length: 48 }, (_, index) => [`a-${index}`, ''] as const), ...manyFiles(2_000)]);
-  const digest = new DigestProcess({ url: `pglite:${temporaryFolder()}/data`, args: [folder], pauseMs: 100 });
+  const digest = new DigestProcess({ url: await embeddedDatabase(), args: [folder], pauseMs: 100 });
   await digest.until(/^\d+ of 2,048 files/m);
   for (let index = 10; index < 20; index++) rmSync(path.join(folder, `folder-${index}`), { recursive: true });
   const { code, stdout } = await digest.ended;

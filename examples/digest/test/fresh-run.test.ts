@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { runDigest } from './digest-process.ts';
+import { embeddedDatabase, newEmbeddedDatabase } from './embedded-database.ts';
 import { expectSums, hasSha256sum } from './sums-checks.ts';
 import { manyFiles, temporaryFolder, writeFiles } from './temporary-folder.ts';
 
@@ -27,7 +28,7 @@ test.skipIf(!hasSha256sum)(
   async () => {
     const folder = temporaryFolder();
     writeFiles(folder, [...strangeNames.map((name) => [name, `content of ${name}`] as const), ['empty', '']]);
-    const { code, stdout, stderr } = await runDigest({ url: `pglite:${temporaryFolder()}/data`, args: [folder] });
+    const { code, stdout, stderr } = await runDigest({ url: newEmbeddedDatabase(), args: [folder] });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expectSums(folder, strangeNames.length + 1);
     const reference = execFileSync(
@@ -46,7 +47,7 @@ test.skipIf(!hasSha256sum)(
 test('what is piped holds no control characters, and few lines', async () => {
   const folder = temporaryFolder();
   writeFiles(folder, manyFiles(500));
-  const { code, stdout } = await runDigest({ url: `pglite:${temporaryFolder()}/data`, args: [folder] });
+  const { code, stdout } = await runDigest({ url: await embeddedDatabase(), args: [folder] });
   expect(code).toBe(0);
   expect(stdout.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   expect(stdout.split('\n').length).toBeLessThan(40);
@@ -69,7 +70,7 @@ test('leaves out the broker’s own files, .git, node_modules and links', async 
 
 test('started again, it digests anew what has changed, and keeps a foreign SHA256SUMS', async () => {
   const folder = temporaryFolder();
-  const options = { url: `pglite:${temporaryFolder()}/data`, args: [folder] };
+  const options = { url: await embeddedDatabase(), args: [folder] };
   writeFiles(folder, manyFiles(20));
   writeFileSync(path.join(folder, 'SHA256SUMS'), 'of the publisher');
   const first = await runDigest(options);
@@ -91,7 +92,7 @@ test('started again, it digests anew what has changed, and keeps a foreign SHA25
 test('an empty folder is digested too', async () => {
   const folder = temporaryFolder();
   mkdirSync(path.join(folder, 'empty'));
-  const { code, stdout } = await runDigest({ url: `pglite:${temporaryFolder()}/data`, args: [folder] });
+  const { code, stdout } = await runDigest({ url: await embeddedDatabase(), args: [folder] });
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('Digested 0 files') as string });
   expectSums(folder, 0);
 });
@@ -100,7 +101,7 @@ test.skipIf(process.platform !== 'linux')(
   'writes where the user stands when the folder takes nothing [Linux]',
   async () => {
     const here = temporaryFolder();
-    const options = { url: `pglite:${temporaryFolder()}/data`, args: ['/proc/sys/kernel/random'], cwd: here };
+    const options = { url: await embeddedDatabase(), args: ['/proc/sys/kernel/random'], cwd: here };
     const { stdout } = await runDigest(options);
     expect(stdout).toContain(`Wrote ${here}/SHA256SUMS, since /proc/sys/kernel/random cannot be written to`);
     expect(readFileSync(path.join(here, 'SHA256SUMS'), 'utf8')).toContain('  boot_id\n');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { runDigest } from './digest-process.ts';
+import { newEmbeddedDatabase } from './embedded-database.ts';
 import { expectSums } from './sums-checks.ts';
 import { manyFiles, temporaryFolder, writeFiles } from './temporary-folder.ts';
 
@@ -11,7 +12,7 @@ const timeout = 300_000;
 test('20,000 files are digested on the embedded database', { timeout }, async () => {
   const folder = temporaryFolder();
   writeFiles(folder, manyFiles(files));
-  const { code, stdout, stderr } = await runDigest({ url: `pglite:${temporaryFolder()}/data`, args: [folder] });
+  const { code, stdout, stderr } = await runDigest({ url: newEmbeddedDatabase(), args: [folder] });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout.split('\n').length).toBeLessThan(60);
   expectSums(folder, files);

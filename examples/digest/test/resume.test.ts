@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { DigestProcess, runDigest } from './digest-process.ts';
+import { embeddedDatabase } from './embedded-database.ts';
 import { storedFiles } from './stored-files.ts';
 import { expectSums } from './sums-checks.ts';
 import { manyFiles, temporaryFolder, writeFiles } from './temporary-folder.ts';
@@ -11,7 +12,7 @@ const slowly = 2_000;
 test('killed half-way and started again it goes on, and the result is that of one undisturbed run', async () => {
   const folder = temporaryFolder();
   writeFiles(folder, manyFiles(400));
-  const options = { url: `pglite:${temporaryFolder()}/data`, args: [folder] };
+  const options = { url: await embeddedDatabase(), args: [folder] };
   const killed = new DigestProcess({ ...options, pauseMs: slowly });
   await killed.until(/^\d+ of 400 files/m);
   killed.child.kill('SIGKILL');
@@ -36,7 +37,7 @@ test('killed half-way and started again it goes on, and the result is that of on
 test('killed again and again it still comes to its end', async () => {
   const folder = temporaryFolder();
   writeFiles(folder, manyFiles(300));
-  const options = { url: `pglite:${temporaryFolder()}/data`, args: [folder] };
+  const options = { url: await embeddedDatabase(), args: [folder] };
   for (const progress of [/ files found|^Digesting/m, /^Going on/m, /^[1-9]\d* of 300 files/m]) {
     const killed = new DigestProcess({ ...options, pauseMs: slowly });
     await killed.until(progress);
@@ -52,7 +53,7 @@ test('killed again and again it still comes to its end', async () => {
 test('Ctrl-C stops at once, says how to go on, and ends with 130', async () => {
   const folder = temporaryFolder();
   writeFiles(folder, manyFiles(200));
-  const options = { url: `pglite:${temporaryFolder()}/data`, args: [folder] };
+  const options = { url: await embeddedDatabase(), args: [folder] };
   const interrupted = new DigestProcess({ ...options, pauseMs: slowly });
   await interrupted.until(/of 200 files/);
   interrupted.child.kill('SIGINT');
