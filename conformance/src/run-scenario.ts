@@ -36,7 +36,7 @@ export interface ScenarioResult {
 
 /** No scenario may take longer than this of real time, whatever it waits for; slow machines get more. */
 const longestRunMs = 20_000;
-const longestRunUnits = 300;
+const longestRunBudgets = 8;
 
 /** Runs one scenario in a namespace of its own and cleans up after it. Never rejects. */
 export async function runScenario(scenario: Scenario, circumstances: Circumstances): Promise<ScenarioResult> {
@@ -54,7 +54,7 @@ export async function runScenario(scenario: Scenario, circumstances: Circumstanc
     const reason = `the harness made no client: ${describe(error)}`;
     return { ...about, status: 'error', reason, cause: error, assertions: 0, cells: [], ms: 0 };
   }
-  const limitMs = patience * Math.max(longestRunMs, longestRunUnits * circumstances.unitMs);
+  const limitMs = patience * Math.max(longestRunMs, longestRunBudgets * circumstances.budgetMs);
   const failure = await execute(scenario, context, limitMs);
   const evidence = failure === undefined ? undefined : await dump(context);
   const problems = await context.cleanUp();

@@ -27,8 +27,10 @@ import { Tempo } from './tempo.ts';
 export interface Circumstances {
   readonly harness: BrokerHarness;
   readonly capabilities: Capabilities;
-  /** Twenty times the 99th percentile of enqueue → claim on this machine, at least 50 ms. What budgets are made of. */
+  /** What waits are made of: half again what twenty times enqueue → claim took here when it was slow, at least 50 ms. */
   readonly unitMs: number;
+  /** How long anything may take that must happen: 800 times the 99th percentile of enqueue → claim, at least 2 s. */
+  readonly budgetMs: number;
   /** Five times its median, at least 20 ms: enough for most calls to be answered. Nothing may fail for its length. */
   readonly momentMs: number;
   /** What was measured for that. Absent where time is virtual. */
@@ -74,6 +76,8 @@ export class ScenarioContext extends Checks {
   /** The client scenarios use unless they need several. Open. */
   readonly client: Client;
   readonly #cleanups: Cleanup[] = [];
+  /** The budget of a scenario that is not patient. */
+  readonly plainBudgetMs: number;
   readonly #momentMs: number;
   readonly #histories: HistoryReport[] = [];
   readonly #measured = new Map<Measure, number[]>();
@@ -86,6 +90,7 @@ export class ScenarioContext extends Checks {
     this.harness = circumstances.harness;
     this.capabilities = circumstances.capabilities;
     this.namespace = namespace;
+    this.plainBudgetMs = circumstances.budgetMs;
     this.#momentMs = circumstances.momentMs;
     this.#givenSeed = circumstances.seed;
     const { travel } = this.harness.hooks ?? {};
@@ -94,7 +99,7 @@ export class ScenarioContext extends Checks {
       virtual: this.harness.clock?.(namespace),
       travel: travel === undefined ? undefined : (ms) => travel(this.client.target, ms),
       unitMs: circumstances.unitMs,
-      budgetMs: patience * 40 * circumstances.unitMs + (push ? 0 : 2 * pollMs),
+      budgetMs: patience * circumstances.budgetMs + (push ? 0 : 2 * pollMs),
     });
     this.#deferOutside(() => this.harness.drop(this.client.target));
     this.client = this.connect();

@@ -59,5 +59,5 @@ export async function untilAnswered<T>(t: ScenarioContext, call: () => Promise<T
 export function recoveryMs(t: ScenarioContext): number {
   const { pollMs } = t.capabilities.wakeup;
   // Not the scenario's budget, which grows with its patience: it must be able to say what did not happen.
-  return 5_000 + pollMs + 40 * t.unitMs;
+  return 5_000 + pollMs + t.plainBudgetMs;
 }
