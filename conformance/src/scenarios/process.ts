@@ -2,7 +2,7 @@ import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { JournalEntry } from '../faults/worker-journal.ts';
 import { startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
 import type { WorkerProcessOptions } from '../faults/worker-protocol.ts';
-import type { Script } from '../faults/worker-script.ts';
+import type { Script, Step } from '../faults/worker-script.ts';
 import { processes } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -16,11 +16,14 @@ export const processScenarios: readonly Scenario[] = [
     needs: [processes],
     patience: 3,
     async run(t) {
-      const tasks = await t.enqueueMany(60, () => ({ input: script(['sleep', 40], ['return', 1]) }));
+      // One of them kills the process that runs it: from outside, the blow might come when all is done already.
+      const deadly: Step = ['on-attempt', 1, [['kill', 'SIGKILL']]];
+      const tasks = await t.enqueueMany(60, (index) => ({
+        input: script(['sleep', 40], ...(index === 20 ? [deadly] : []), ['return', 1]),
+      }));
       const victim = await startWorker(t, { concurrency: 5, prefetch: 0 });
-      await t.eventually(() => count(victim, 'end') >= 10, 'ten runs of the victim');
-      victim.kill();
-      t.equal((await victim.exited).signal, 'SIGKILL', 'the end of the victim');
+      const death = await t.soon(victim.exited, 'the death of the victim', 5_000 + t.budgetMs);
+      t.equal(death.signal, 'SIGKILL', 'the end of the victim');
       const heir = await startWorker(t, { concurrency: 5, prefetch: 0 });
       // How long a process takes to start is not the broker's.
       const readyAt = t.now();

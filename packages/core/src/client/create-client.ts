@@ -108,16 +108,32 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
 
   const control = createTaskControl(broker, opened, clock);
 
-  async function build(
+  /** At once, unless a schema or the broker has to be waited for: a promise for every task would cost as much again. */
+  function build(
     definition: TaskDefinition,
     input: unknown,
     itemOptions: EnqueueOptions<unknown> | undefined,
-  ): Promise<NewTask> {
+  ): NewTask | Promise<NewTask> {
     const checked = validate(definition.input, input, 'input');
-    if (checked instanceof Promise) await checked;
-    const task = buildTask(definition, encodePayload(input, 'input'), itemOptions, options.headers?.());
-    requireSupport(broker.kind, capabilities ?? (await opened()), task, itemOptions?.transaction);
-    return task;
+    const make = (known: Capabilities): NewTask => {
+      const task = buildTask(definition, encodePayload(input, 'input'), itemOptions, options.headers?.());
+      requireSupport(broker.kind, known, task, itemOptions?.transaction);
+      return task;
+    };
+    if (capabilities !== undefined && !(checked instanceof Promise)) return make(capabilities);
+    return (async () => {
+      await checked;
+      return make(capabilities ?? (await opened()));
+    })();
+  }
+
+  function storeOne(
+    task: NewTask,
+    callOptions: EnqueueOptions<unknown> | undefined,
+  ): Promise<EnqueueOutcome | undefined> {
+    if (!closed && callOptions?.signal === undefined && callOptions?.transaction === undefined)
+      return batcher.add(task);
+    return store([task], callOptions).then(([outcome]) => outcome);
   }
 
   async function store(
@@ -165,16 +181,18 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
 
   return {
     async enqueue(definition, input, itemOptions) {
-      const task = await build(definition, input, itemOptions);
-      const [outcome] = await store([task], itemOptions);
-      return toHandle(task, outcome, control);
+      const made = build(definition, input, itemOptions);
+      const task = made instanceof Promise ? await made : made;
+      return toHandle(task, await storeOne(task, itemOptions), control);
     },
     async enqueueMany(definition, items, callOptions) {
       checkItems(items);
       if (items.length === 0) return [];
       const tasks: NewTask[] = [];
       for (const item of items) {
-        tasks.push(await build(definition, item.input, { ...item.options, ...callOptions }));
+        const itemOptions = callOptions === undefined ? item.options : { ...item.options, ...callOptions };
+        const made = build(definition, item.input, itemOptions);
+        tasks.push(made instanceof Promise ? await made : made);
       }
       const outcomes = await store(tasks, callOptions);
       return toHandles(tasks, outcomes, control);

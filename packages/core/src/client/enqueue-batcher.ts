@@ -50,25 +50,39 @@ export class EnqueueBatcher {
     this.#maxBatch = maxBatch;
   }
 
-  add(task: NewTask, ordered = false): Promise<EnqueueOutcome> {
+  add(task: NewTask): Promise<EnqueueOutcome> {
     return new Promise((resolve, reject) => {
       const deadline = this.#clock.monotonic() + this.#timeoutMs;
-      this.#waiting.push({ task, ordered, mayBeOurs: false, deadline, resolve, reject });
-      this.#schedule();
+      this.#schedule(this.#waiting.length === 0);
+      this.#waiting.push({ task, ordered: false, mayBeOurs: false, deadline, resolve, reject });
     });
   }
 
   /** Tasks of one call keep their order: a batch is only sent when the one before it is stored (ORD-03). */
   async addInOrder(tasks: readonly NewTask[]): Promise<EnqueueOutcome[]> {
-    const [only] = tasks;
-    if (tasks.length === 1 && only !== undefined) return [await this.add(only)];
     const outcomes: EnqueueOutcome[] = [];
     const size = Math.min(largestBatch, this.#maxBatch());
     for (let start = 0; start < tasks.length; start += size) {
-      const batch = tasks.slice(start, start + size).map((task) => this.add(task, true));
-      for (const outcome of await Promise.all(batch)) outcomes.push(outcome);
+      for (const outcome of await this.#addTogether(tasks.slice(start, start + size))) outcomes.push(outcome);
     }
     return outcomes;
+  }
+
+  #addTogether(tasks: readonly NewTask[]): Promise<EnqueueOutcome[]> {
+    return new Promise((resolve, reject) => {
+      const deadline = this.#clock.monotonic() + this.#timeoutMs;
+      const outcomes = new Array<EnqueueOutcome>(tasks.length);
+      let open = tasks.length;
+      this.#schedule(this.#waiting.length === 0);
+      for (const [index, task] of tasks.entries()) {
+        const answer = (outcome: EnqueueOutcome): void => {
+          outcomes[index] = outcome;
+          open -= 1;
+          if (open === 0) resolve(outcomes);
+        };
+        this.#waiting.push({ task, ordered: tasks.length > 1, mayBeOurs: false, deadline, resolve: answer, reject });
+      }
+    });
   }
 
   /** Resolves when everything added so far has been answered. */
@@ -77,15 +91,16 @@ export class EnqueueBatcher {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  #schedule(): void {
+  /** @param alone nobody else waits: what is awaited then goes at the end of this tick */
+  #schedule(alone: boolean): void {
     if (this.#scheduled || this.#inFlight >= maxInFlight) return;
     this.#scheduled = true;
     const flush = (): void => {
       this.#scheduled = false;
       this.#flush();
     };
-    // Nothing in flight: a lone caller waits for it, send at the end of this tick. Otherwise let more gather.
-    if (this.#inFlight === 0 && this.#waiting.length === 1) queueMicrotask(flush);
+    // With others under way, let more gather.
+    if (this.#inFlight === 0 && alone) queueMicrotask(flush);
     else setImmediate(flush);
   }
 
@@ -93,7 +108,7 @@ export class EnqueueBatcher {
     const most = Math.min(largestBatch, this.#maxBatch());
     if (this.#isWorthHalving()) this.#launch(Math.min(most, Math.ceil(this.#waiting.length / 2)));
     this.#launch(most);
-    if (this.#waiting.length > 0) this.#schedule();
+    if (this.#waiting.length > 0) this.#schedule(this.#waiting.length === 1);
   }
 
   /** Sends up to `size` of those that waited longest. */
@@ -104,7 +119,7 @@ export class EnqueueBatcher {
     this.#inFlight++;
     void this.#send(batch).finally(() => {
       this.#inFlight--;
-      if (this.#waiting.length > 0) this.#schedule();
+      if (this.#waiting.length > 0) this.#schedule(this.#waiting.length === 1);
       else if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });
   }
