@@ -114,17 +114,16 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
     input: unknown,
     itemOptions: EnqueueOptions<unknown> | undefined,
   ): NewTask | Promise<NewTask> {
-    const checked = validate(definition.input, input, 'input');
-    const make = (known: Capabilities): NewTask => {
+    const make = (): NewTask | Promise<NewTask> => {
       const task = buildTask(definition, encodePayload(input, 'input'), itemOptions, options.headers?.());
-      requireSupport(broker.kind, known, task, itemOptions?.transaction);
-      return task;
+      const check = (known: Capabilities): NewTask => {
+        requireSupport(broker.kind, known, task, itemOptions?.transaction);
+        return task;
+      };
+      return capabilities === undefined ? opened().then(check) : check(capabilities);
     };
-    if (capabilities !== undefined && !(checked instanceof Promise)) return make(capabilities);
-    return (async () => {
-      await checked;
-      return make(capabilities ?? (await opened()));
-    })();
+    const checked = validate(definition.input, input, 'input');
+    return checked instanceof Promise ? checked.then(make) : make();
   }
 
   function storeOne(
