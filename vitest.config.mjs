@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { lanes } from './tools/lanes.mjs';
-import { LongestFirst } from './tools/longest-first.mjs';
+import { TestOrder } from './tools/test-order.mjs';
 
 export default defineConfig({
   test: {
@@ -11,7 +11,7 @@ export default defineConfig({
     allowOnly: false,
     // Most tests wait for servers and clocks rather than for the processor.
     maxWorkers: Math.max(3, availableParallelism() - 1),
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: TestOrder },
     projects: Object.entries(lanes).map(([name, lane]) => ({
       extends: true,
       test: {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Capabilities, systemClock } from '@millrace/core';
+import { type Broker, type Capabilities, systemClock } from '@millrace/core';
 import { buildTask, usual } from './context/builders.ts';
 import type { Circumstances } from './context/scenario-context.ts';
 import type { BrokerHarness } from './harness.ts';
@@ -11,9 +11,8 @@ const warmUps = 20;
 /** Round trips that a unit has room for, and half as many more. */
 const inUnit = 20;
 const inBudget = 40 * inUnit;
-const shortestUnitMs = 50;
-const shortestBudgetMs = 2_000;
-const shortestMomentMs = 20;
+/** Where nothing is slow, and where time is virtual. */
+const shortest = { unitMs: 50, budgetMs: 2_000, momentMs: 20 };
 
 /** A namespace nobody used before. */
 export function newNamespace(label: string): string {
@@ -21,71 +20,69 @@ export function newNamespace(label: string): string {
 }
 
 /**
- * Opens the broker once to learn what it claims, and measures how fast enqueue → claim is here, so that budgets fit
- * the machine.
+ * Opens the broker once to learn what it claims, and measures how fast enqueue → claim is here, so that waits and
+ * budgets fit the machine.
  * @throws whatever opening throws
  */
 export async function surveyBroker(harness: BrokerHarness): Promise<Circumstances> {
   checkWaivers(harness);
+  return withBroker(harness, async (broker, capabilities) => ({
+    harness,
+    capabilities,
+    ...(harness.clock === undefined ? await measure(broker, capabilities) : shortest),
+  }));
+}
+
+/** What a broker claims. @throws whatever opening throws */
+export function askCapabilities(harness: BrokerHarness): Promise<Capabilities> {
+  return withBroker(harness, async (_broker, capabilities) => capabilities);
+}
+
+async function withBroker<T>(
+  harness: BrokerHarness,
+  use: (broker: Broker<unknown>, capabilities: Capabilities) => Promise<T>,
+): Promise<T> {
   const namespace = newNamespace('survey');
   const target = { url: harness.url ?? '', namespace, clock: harness.clock?.(namespace) ?? systemClock };
   const broker = harness.connect(target);
   try {
-    const capabilities = await broker.open();
-    if (harness.clock !== undefined)
-      return {
-        harness,
-        capabilities,
-        unitMs: shortestUnitMs,
-        budgetMs: shortestBudgetMs,
-        momentMs: shortestMomentMs,
-      };
-    const ttlMs = Math.min(capabilities.session.maxTtlMs, Math.max(capabilities.session.minTtlMs, 60_000));
-    const session = await broker.openSession({ instance: 'survey', host: 'localhost', ttlMs, onSignal: () => {} });
-    const times: number[] = [];
-    for (let trip = 0; trip < warmUps + roundTrips; trip++) {
-      const started = performance.now();
-      await broker.enqueue([buildTask()]);
-      const [delivery] = await session.claim({ queues: [usual.queue], names: [usual.name], limit: 1, waitMs: 10_000 });
-      times.push(performance.now() - started);
-      if (delivery !== undefined) await session.settle([{ type: 'complete', lease: delivery.lease }]);
-    }
-    await session.end();
-    const measured = times.slice(warmUps);
-    const sorted = [...measured].sort((a, b) => a - b);
-    const percentile = (share: number): number => sorted[Math.floor(roundTrips * share) - 1] ?? 0;
-    return {
-      harness,
-      capabilities,
-      // A single slow answer says little about how long many take: the machine may have started something else.
-      unitMs: Math.max(shortestUnitMs, 1.5 * slowestRow(measured, inUnit)),
-      budgetMs: Math.max(shortestBudgetMs, inBudget * percentile(0.99)),
-      momentMs: Math.max(shortestMomentMs, 5 * percentile(0.5)),
-      enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
-    };
+    return await use(broker, await broker.open());
   } finally {
     await broker.close();
     await harness.drop(target);
   }
+}
+
+async function measure(
+  broker: Broker<unknown>,
+  { session: { minTtlMs, maxTtlMs } }: Capabilities,
+): Promise<Omit<Circumstances, 'harness' | 'capabilities'>> {
+  const ttlMs = Math.min(maxTtlMs, Math.max(minTtlMs, 60_000));
+  const session = await broker.openSession({ instance: 'survey', host: 'localhost', ttlMs, onSignal: () => {} });
+  const times: number[] = [];
+  for (let trip = 0; trip < warmUps + roundTrips; trip++) {
+    const started = performance.now();
+    await broker.enqueue([buildTask()]);
+    const [delivery] = await session.claim({ queues: [usual.queue], names: [usual.name], limit: 1, waitMs: 10_000 });
+    if (trip >= warmUps) times.push(performance.now() - started);
+    if (delivery !== undefined) await session.settle([{ type: 'complete', lease: delivery.lease }]);
+  }
+  await session.end();
+  const sorted = [...times].sort((a, b) => a - b);
+  const percentile = (share: number): number => sorted[Math.floor(roundTrips * share) - 1] ?? 0;
+  return {
+    // A single slow answer says little about how long many take: the machine may have started something else.
+    unitMs: Math.max(shortest.unitMs, 1.5 * slowestRow(times, inUnit)),
+    budgetMs: Math.max(shortest.budgetMs, inBudget * percentile(0.99)),
+    momentMs: Math.max(shortest.momentMs, 5 * percentile(0.5)),
+    enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
+  };
 }
 
 /** The longest that so many in a row took. */
 function slowestRow(times: readonly number[], length: number): number {
   const rows = times.slice(length - 1).map((_, end) => times.slice(end, end + length));
   return Math.max(...rows.map((row) => row.reduce((sum, time) => sum + time, 0)));
-}
-
-/** What a broker claims. @throws whatever opening throws */
-export async function askCapabilities(harness: BrokerHarness): Promise<Capabilities> {
-  const namespace = newNamespace('survey');
-  const target = { url: harness.url ?? '', namespace, clock: harness.clock?.(namespace) ?? systemClock };
-  const broker = harness.connect(target);
-  try {
-    return await broker.open();
-  } finally {
-    await broker.close();
-    await harness.drop(target);
-  }
 }
 
 /** A waiver that says nothing would be a silent pass. @throws Error naming it */

@@ -2,4 +2,4 @@ import { defineConformance } from '@millrace/conformance';
 import { describe, it } from 'vitest';
 import { harness } from './harness.ts';
 
-await defineConformance({ describe, it }, harness, { concurrency: 4 });
+await defineConformance({ describe, it }, harness, { concurrency: 6 });

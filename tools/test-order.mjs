@@ -22,7 +22,7 @@ const COMPUTING = [
   /conformance\.test|mutants|pglite|model/,
 ];
 
-export class LongestFirst extends BaseSequencer {
+export class TestOrder extends BaseSequencer {
   async sort(files) {
     const waiting = ranked(files, WAITING);
     const remaining = files.filter((file) => !waiting.includes(file));
