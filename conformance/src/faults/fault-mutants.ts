@@ -168,26 +168,6 @@ export const faultMutants: readonly Mutant[] = [
       },
     }),
   ),
-  brokenBroker(
-    'strands-a-claim-by-id',
-    'a session whose claim by id was not answered calls the tasks held when it asks again',
-    'CBI-14',
-    () => ({
-      session: ({ claimTasks }) => {
-        if (claimTasks === undefined) return {};
-        const stranded = new Set<string>();
-        return {
-          async claimTasks(ids) {
-            if (ids.some((id) => stranded.has(id))) return ids.map(() => ({ status: 'held' as const }));
-            return instead(claimTasks(ids), (error) => {
-              for (const id of ids) stranded.add(id);
-              throw error;
-            });
-          },
-        };
-      },
-    }),
-  ),
   brokenBroker('control-not-applied', 'a cancel whose reply was lost says that it was not applied', 'FLT-36', () => ({
     tasks: (inner) => ({
       cancel: (ids) =>
