@@ -10,7 +10,7 @@ export default defineConfig({
     // A forgotten `.only` would silently turn the other tests into skips.
     allowOnly: false,
     // Most tests wait for servers and clocks rather than for the processor.
-    maxWorkers: Math.max(4, availableParallelism() - 1),
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: TestOrder },
     projects: Object.entries(lanes).map(([name, lane]) => ({
       extends: true,

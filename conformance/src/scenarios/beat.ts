@@ -3,7 +3,7 @@ import type { ScenarioContext } from '../context/scenario-context.ts';
 import { processScenario } from '../faults/process-scenario.ts';
 import { freezing } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
-import { count, script, startWorker } from './process.ts';
+import { count, processTtlMs, script, startWorker } from './process.ts';
 
 /** LSE: a session that somebody else beats for, and a broker that cannot have that. */
 export const beatScenarios: readonly Scenario[] = [
@@ -62,7 +62,7 @@ export const beatScenarios: readonly Scenario[] = [
       if (t.broker.beat === undefined) return refusesProcess(t, url ?? t.client.target.url);
       t.require(url !== undefined, 'the broker has beat: the harness needs the hook threadUrl');
       const blocked = await startWorker(t, { heartbeatThread: { url: url ?? '' } });
-      const task = await t.enqueue({ input: script(['busy', 4 * t.shortTtlMs], ['return', 'kept']) });
+      const task = await t.enqueue({ input: script(['busy', 3 * processTtlMs(t)], ['return', 'kept']) });
       await t.eventually(() => count(blocked, 'start', task.id) === 1, 'the start of the task');
       const holder = await t.holder();
       const taken: unknown[] = [];
@@ -73,7 +73,7 @@ export const beatScenarios: readonly Scenario[] = [
           return count(blocked, 'end', task.id) === 1;
         },
         'the end of the blocking handler',
-        5 * t.shortTtlMs + t.budgetMs,
+        4 * processTtlMs(t) + t.budgetMs,
       );
       t.equal(taken, [], 'what others were given meanwhile');
       t.equal(count(blocked, 'abort', task.id), 0, 'aborts of its signal');

@@ -47,10 +47,10 @@ export const leaseSession: readonly Scenario[] = [
     tier: 'core',
     needs: [freezing],
     async run(t) {
-      const holder = await t.holder({ own: true, ttlMs: t.shortTtlMs });
+      const holder = await t.holder({ own: true, ttlMs: t.heardTtlMs });
       await t.enqueue();
       const delivery = await holder.claimOne();
-      for (let step = 0; step < 5; step++) {
+      for (let step = 0; step < 3; step++) {
         await t.pause(holder.ttlMs / 2);
         await t.maintain();
       }

@@ -10,7 +10,7 @@ const opened: PGlite = await database;
 /** The broker inside this process, as the conformance suite sees it. */
 export const harness: BrokerHarness = {
   name: 'pglite',
-  concurrency: 4,
+  concurrency: 3,
   connect: ({ namespace, clock }) => pgliteBroker({ database: opened, schema: namespace, clock }),
   drop: async ({ namespace }) => {
     await opened.exec(`drop schema if exists "${namespace}" cascade`);

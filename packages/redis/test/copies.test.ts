@@ -62,7 +62,7 @@ test('a write without a copy does not keep heartbeats waiting behind it', async 
 });
 
 test('a script that the server had to be sent again waits for its copy too', async () => {
-  const { url, replica, broker } = await pair();
+  const { url, replica, broker } = await pair({ operationTimeout: 2_500 });
   const first = newTask();
   await onceCopied(() => broker.enqueue([first]));
   await newClient(url).script('FLUSH');

@@ -50,6 +50,14 @@ const traps: readonly ScriptMutant[] = [
     to: '-1000',
   },
   {
+    name: 'forgets-what-it-gave',
+    defect: 'a session that asks what it has, because an answer was lost, is told nothing',
+    caughtBy: 'CBI-14',
+    scripts: ['readHeld'],
+    from: "call('SMEMBERS', HELD .. ARGV[1])",
+    to: '{}',
+  },
+  {
     name: 'promoted-into-nothing',
     defect: 'what falls due leaves its place and enters no line',
     caughtBy: 'DLY-02',
@@ -243,9 +251,15 @@ function broken({ name, defect, caughtBy, scripts, from, to, pollInterval }: Scr
     caughtBy,
     breakHarness: (inner: BrokerHarness) => ({
       ...inner,
-      connect: ({ url, namespace, clock }) =>
+      connect: ({ url, namespace, clock, callTimeoutMs }) =>
         new StoreBroker(
-          { url, prefix: namespace, clock, ...(pollInterval !== undefined && { pollInterval: pollInterval as '1h' }) },
+          {
+            url,
+            prefix: namespace,
+            clock,
+            ...(callTimeoutMs !== undefined && { operationTimeout: callTimeoutMs }),
+            ...(pollInterval !== undefined && { pollInterval: pollInterval as '1h' }),
+          },
           changed,
         ),
     }),
