@@ -13,6 +13,7 @@ import type {
   Value,
 } from './connection.ts';
 import { closed, DeadlineError, explainFailure, type FailedCall } from './errors.ts';
+import { PgliteLine } from './pglite-line.ts';
 import { type FolderLock, lockFolder } from './pglite-lock.ts';
 import { readServerFacts } from './server-facts.ts';
 
@@ -132,11 +133,21 @@ export class PgliteConnection implements Database {
   async #guard<T>(call: CallOptions, work: (database: PGliteDatabase) => Promise<T>): Promise<T> {
     const { clock, operationTimeoutMs } = this.#settings;
     const failedCall = { op: call.op, adapter: this.adapter, sent: false, writes: call.writes ?? true };
+    let givenUp = false;
     try {
-      if (this.#database === undefined) throw closed(this.adapter);
-      failedCall.sent = true;
-      const ms = call.timeoutMs ?? operationTimeoutMs;
-      return await withDeadline(work(this.#database), ms, () => new DeadlineError('the deadline is over'), clock);
+      const database = this.#database;
+      if (database === undefined) throw closed(this.adapter);
+      const inTurn = PgliteLine.of(database).run(call.op === 'session.beat', async () => {
+        // Nobody waits for it any more, and was told that it was not sent.
+        if (givenUp) throw new DeadlineError('the deadline is over');
+        failedCall.sent = true;
+        return work(database);
+      });
+      const giveUp = (): Error => {
+        givenUp = true;
+        return new DeadlineError('the deadline is over');
+      };
+      return await withDeadline(inTurn, call.timeoutMs ?? operationTimeoutMs, giveUp, clock);
     } catch (error) {
       throw explainFailure(error, failedCall).error;
     }

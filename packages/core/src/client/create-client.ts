@@ -114,16 +114,23 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
     input: unknown,
     itemOptions: EnqueueOptions<unknown> | undefined,
   ): NewTask | Promise<NewTask> {
-    const make = (): NewTask | Promise<NewTask> => {
-      const task = buildTask(definition, encodePayload(input, 'input'), itemOptions, options.headers?.());
-      const check = (known: Capabilities): NewTask => {
-        requireSupport(broker.kind, known, task, itemOptions?.transaction);
-        return task;
-      };
-      return capabilities === undefined ? opened().then(check) : check(capabilities);
-    };
     const checked = validate(definition.input, input, 'input');
-    return checked instanceof Promise ? checked.then(make) : make();
+    return checked instanceof Promise
+      ? checked.then(() => buildChecked(definition, input, itemOptions))
+      : buildChecked(definition, input, itemOptions);
+  }
+
+  function buildChecked(
+    definition: TaskDefinition,
+    input: unknown,
+    itemOptions: EnqueueOptions<unknown> | undefined,
+  ): NewTask | Promise<NewTask> {
+    const task = buildTask(definition, encodePayload(input, 'input'), itemOptions, options.headers?.());
+    const checkSupport = (known: Capabilities): NewTask => {
+      requireSupport(broker.kind, known, task, itemOptions?.transaction);
+      return task;
+    };
+    return capabilities === undefined ? opened().then(checkSupport) : checkSupport(capabilities);
   }
 
   function storeOne(
