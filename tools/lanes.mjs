@@ -1,7 +1,8 @@
 // The lanes of `npm test -- --only a,b`: which files belong to each, and which servers they need.
-// vitest.config.mjs makes one vitest project of each; tools/test.mjs starts the servers.
+// vitest.config.mjs makes one vitest project of each; tools/test.mjs starts the servers. `computes`: its tests wait for
+// nothing but the processor, so more of them at once than there are processors would only hinder each other.
 
-/** @type {Record<string, { include: string[], exclude?: string[], servers: string[], timeoutMs: number, isolate?: boolean }>} */
+/** @type {Record<string, { include: string[], exclude?: string[], servers: string[], timeoutMs: number, isolate?: boolean, computes?: boolean }>} */
 export const lanes = {
   unit: {
     include: [
@@ -16,11 +17,17 @@ export const lanes = {
     timeoutMs: 5_000,
     // Many small files that share nothing: a fresh process for each would take most of the time.
     isolate: false,
+    computes: true,
   },
   // The packaged suite under other test runners; fetches them from npm when they are not there yet.
   runners: { include: ['tools/runners/*.test.mjs'], servers: [], timeoutMs: 60_000 },
-  memory: { include: ['packages/memory/test/**/*.test.ts'], servers: [], timeoutMs: 30_000 },
-  pglite: { include: ['packages/postgres/test/**/pglite*.test.ts'], servers: [], timeoutMs: 60_000 },
+  memory: { include: ['packages/memory/test/**/*.test.ts'], servers: [], timeoutMs: 30_000, computes: true },
+  pglite: {
+    include: ['packages/postgres/test/**/pglite*.test.ts'],
+    servers: [],
+    timeoutMs: 60_000,
+    computes: true,
+  },
   postgres: {
     include: ['packages/postgres/test/**/*.test.ts'],
     exclude: ['packages/postgres/test/**/pglite*.test.ts', 'packages/postgres/test/**/fault*.test.ts'],

@@ -2,6 +2,7 @@
 // and ends with the line `N passed, N failed, N skipped`.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { exitWithNpm } from './exit-with-npm.mjs';
 import { lanes } from './lanes.mjs';
@@ -76,13 +77,18 @@ async function runVitest(environment) {
   const summaryFile = path.join(keeper.temporaryFolder('summary'), 'summary.json');
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const projects = chosen.flatMap((name) => ['--project', name]);
+  const workers = chosen.every((name) => lanes[name].computes) ? ['--maxWorkers', String(availableParallelism())] : [];
   const reporters = ['--reporter', 'dot', '--reporter', path.join(root, 'tools', 'summary-reporter.mjs')];
-  const child = keeper.spawn(process.execPath, [vitest, 'run', ...projects, ...reporters, ...vitestArguments], {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    // Where the same was seen elsewhere, a part of the suite is enough day by day; `--all` runs the whole.
-    env: { ...process.env, ...environment, ...(all && { MILLRACE_TEST_ALL: '1' }), [SUMMARY_FILE]: summaryFile },
-  });
+  const child = keeper.spawn(
+    process.execPath,
+    [vitest, 'run', ...projects, ...workers, ...reporters, ...vitestArguments],
+    {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      // Where the same was seen elsewhere, a part of the suite is enough day by day; `--all` runs the whole.
+      env: { ...process.env, ...environment, ...(all && { MILLRACE_TEST_ALL: '1' }), [SUMMARY_FILE]: summaryFile },
+    },
+  );
   const [code] = await once(child, 'exit');
   const result = readSummary(summaryFile);
   if (code !== 0 && result.failed === 0 && !interrupted) {
