@@ -17,7 +17,8 @@ afterAll(async () => {
 export async function embeddedDatabase(): Promise<string> {
   template ??= makeTemplate();
   const folder = path.join(temporaryFolder(), 'data');
-  cpSync(await template, folder, { recursive: true });
+  // Where the adapter keeps it, beside its lock.
+  cpSync(await template, path.join(folder, 'postgres'), { recursive: true });
   return `pglite:${folder}`;
 }
 
