@@ -5,6 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
+import { type Clock, systemClock } from '@millrace/core';
 import { expect, onTestFinished, test } from 'vitest';
 import { adapter, pgliteBroker } from '../src/index.ts';
 import { lockFolder } from '../src/pglite-lock.ts';
@@ -138,6 +139,73 @@ test('a transaction of a PGlite of the caller: rolled back, nothing was there', 
   expect((await claiming).map(({ lease }) => lease.taskId)).toEqual(['kept']);
   await broker.close();
   expect((await database.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+});
+
+/** Keeps a database busy until `release`: nothing else is run there meanwhile. */
+async function occupy(database: PGlite): Promise<() => Promise<void>> {
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  let begun = (): void => {};
+  const beginning = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const occupied = database.transaction(async () => {
+    begun();
+    await gate;
+  });
+  await beginning;
+  return async () => {
+    open();
+    await occupied;
+  };
+}
+
+test('a call whose deadline is over before its turn says that it was not sent, and is not', async () => {
+  const database = await PGlite.create();
+  onTestFinished(() => database.close());
+  const broker = pgliteBroker({ database, operationTimeout: 500 });
+  onTestFinished(() => broker.close());
+  await broker.open();
+  const release = await occupy(database);
+  const ends = ['in turn', 'in line'].map((id) => rejectionOf(broker.enqueue([newTask({ id })])));
+  expect(await Promise.all(ends)).toMatchObject([{ code: 'INDETERMINATE' }, { code: 'UNAVAILABLE' }]);
+  await release();
+  const [first, second] = await broker.tasks.get(['in turn', 'in line']);
+  expect([first?.id, second]).toEqual(['in turn', undefined]);
+});
+
+test('a heartbeat goes before what waited longer', async () => {
+  const database = await PGlite.create();
+  onTestFinished(() => database.close());
+  // The only timer of 2,001 ms is the deadline of a heartbeat that was asked for.
+  const ttlMs = 6_001;
+  const timers: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    setTimer: (callback, ms, options) => {
+      timers.push(ms);
+      return systemClock.setTimer(callback, ms, options);
+    },
+  };
+  const broker = pgliteBroker({ database, clock, operationTimeout: 30_000 });
+  onTestFinished(() => broker.close());
+  await broker.open();
+  await openSession(broker, ttlMs);
+  const texts: string[] = [];
+  const query = database.query.bind(database);
+  database.query = (text: string, ...rest: never[]) => {
+    texts.push(text);
+    return query(text, ...rest) as never;
+  };
+  const release = await occupy(database);
+  const reads = ['a', 'b', 'c'].map((id) => broker.tasks.get([id]));
+  while (!timers.includes(2_001)) await new Promise((resolve) => setTimeout(resolve, 10));
+  await release();
+  await Promise.all(reads);
+  const kinds = texts.slice(0, 4).map((text) => (text.includes('requested is not null') ? 'beat' : 'read'));
+  expect(kinds).toEqual(['read', 'beat', 'read', 'read']);
 });
 
 test('URLs say where it is', () => {
