@@ -24,7 +24,7 @@ function linesOf(steps: readonly DescribedStep[]): string[] {
   });
 }
 
-/** A report for people: the guarantee, what failed and why, what could not be decided. */
+/** A report for people, what failed and why before all else: a runner may keep the first lines only. */
 export function renderReport(report: HistoryReport): string {
   const { guarantee, counts, verdicts } = report;
   const failed = verdicts.filter((verdict) => verdict.status === 'fail');
@@ -33,17 +33,13 @@ export function renderReport(report: HistoryReport): string {
   return [
     `${counts.events} events, ${counts.accepted} tasks accepted, ${counts.deliveries} deliveries (${counts.redeliveries} again), ` +
       `${counts.duplicateRuns} duplicate runs, ${counts.unknown} unknown answers`,
+    ...failed.map(({ id, name, violations }) => `fail: ${id} ${name}, ${violations} in all`),
+    ...failed.flatMap(({ witness }) =>
+      witness === undefined ? [] : [renderWitness(witness, report.startedAt, report.seed), ''],
+    ),
     `strongest guarantee not refuted: ${guarantee.strongest}${guarantee.shown ? '' : ' (not fully shown)'}`,
     ...guarantee.refuted.map(({ guarantee: level, by }) => `refuted: ${level}, by ${by.join(' ')}`),
     `pass: ${passed.map(({ id }) => id).join(' ') || 'none'}`,
     ...open.map(({ id, name, why }) => `unknown: ${id} ${name}: ${why}`),
-    ...failed.flatMap(({ violations, witness }) =>
-      witness === undefined
-        ? []
-        : [
-            '',
-            `${renderWitness(witness, report.startedAt, report.seed)}${violations > 1 ? `\n  … ${violations} in all` : ''}`,
-          ],
-    ),
   ].join('\n');
 }

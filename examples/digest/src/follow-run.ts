@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, decodePayload, isMillraceError, type TaskHandle, type TaskOutput } from '@millrace/core';
 import type { Progress } from './progress.ts';
-import type { ProgressDisplay } from './progress-display.ts';
+import { longestSilenceMs, type ProgressDisplay } from './progress-display.ts';
 import { filesOf, type RunFiles } from './run-files.ts';
 import { type digestRun, runCheckpoint } from './tasks.ts';
 
@@ -33,8 +33,8 @@ export async function followRun(options: FollowOptions): Promise<TaskOutput<type
       // When it matters the result rejects as well; a broker that is away for a moment does not matter.
       if (!isMillraceError(error)) throw error;
     }
-    // Counting many tasks must not become the main work.
-    const waitMs = Math.max(display.intervalMs, (performance.now() - asked) * 10);
+    // Counting many tasks must not become the main work, and a busy database must not leave the user without a word.
+    const waitMs = Math.max(display.intervalMs, Math.min((performance.now() - asked) * 10, longestSilenceMs));
     await delay(waitMs, undefined, { signal: watching }).catch(() => {});
   }
   const output = await result;

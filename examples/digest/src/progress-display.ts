@@ -55,13 +55,15 @@ function createBar(stream: WriteStream): ProgressDisplay {
 }
 
 const stepPercent = 5;
-const longestSilenceMs = 5_000;
+/** Between two lines, and between two looks. */
+export const longestSilenceMs = 5_000;
 
 function createLines(stream: WriteStream): ProgressDisplay {
   const started = performance.now();
   let shownAt = started;
   let shown = '';
-  let step = 0;
+  // Before the first step, so that the number of files is shown as soon as it is known.
+  let step = -1;
   const say = (text: string): void => {
     stream.write(`${text}\n`);
   };
@@ -71,7 +73,7 @@ function createLines(stream: WriteStream): ProgressDisplay {
     logger: loggerOf(say),
     update(progress) {
       const now = performance.now();
-      const nextStep = progress.walked ? Math.floor(percentOf(progress) / stepPercent) : 0;
+      const nextStep = progress.walked ? Math.floor(percentOf(progress) / stepPercent) : -1;
       if (nextStep <= step && now - shownAt < longestSilenceMs) return;
       const text = progressText(progress, now - started);
       if (text === shown) return;

@@ -73,3 +73,12 @@ export class DigestProcess {
 export function runDigest(options: DigestOptions): Promise<DigestResult> {
   return new DigestProcess(options).ended;
 }
+
+/** Lets the example find all files and digest none, as if the user had ended it then. */
+export async function beginDigest(options: DigestOptions, files: number): Promise<void> {
+  const digest = new DigestProcess({ ...options, pauseMs: 600_000 });
+  await digest.until(new RegExp(`^0 of ${files.toLocaleString('en-US')} files`, 'm'));
+  digest.child.kill('SIGINT');
+  const { code } = await digest.ended;
+  if (code !== 130) throw new Error(`Ctrl-C ended it with ${code}:\n${digest.stdout}\n${digest.stderr}`);
+}

@@ -14,14 +14,14 @@ function stream(options: { readonly isTTY: boolean; readonly columns?: number })
 
 const progress: Progress = { total: 1_000, walked: true, done: 0, dead: 0, bytesHere: 0 };
 
-test('elsewhere than on a terminal: one line for every five per cent, without control characters', () => {
+test('elsewhere than on a terminal: the number of files, and one line for every five per cent, without control characters', () => {
   const { tty, text } = stream({ isTTY: false });
   const display = createProgressDisplay(tty, {});
   for (let done = 0; done <= 1_000; done++) display.update({ ...progress, done, dead: done > 500 ? 2 : 0 });
   display.end();
   const lines = text().trimEnd().split('\n');
-  expect(lines).toHaveLength(20);
-  expect(lines[0]).toBe('50 of 1,000 files, 5 %');
+  expect(lines).toHaveLength(21);
+  expect(lines.slice(0, 2)).toEqual(['0 of 1,000 files, 0 %', '50 of 1,000 files, 5 %']);
   expect(lines.at(-1)).toBe('1,000 of 1,000 files, 100 %, 2 dead');
   expect(lines.join('')).not.toMatch(/\p{Cc}/u);
 });

@@ -5,7 +5,7 @@ import type { Cluster } from 'ioredis';
 import { disconnect, leaveSilentServers, type MakeClient } from './clients.ts';
 import { Copies } from './copies.ts';
 import { type Client, type Driver, importDriver, isCluster } from './driver.ts';
-import { ConnectionLostError, closed, DeadlineError, explainFailure, type FailedCall } from './errors.ts';
+import { ConnectionLostError, closed, DeadlineError, explainFailure } from './errors.ts';
 import type { StoreSettings } from './options.ts';
 import type { Script, ScriptName } from './scripts.ts';
 import { readServerFacts, type ServerFacts } from './server-facts.ts';
@@ -185,7 +185,7 @@ export class RedisConnection {
     const harmless = call.harmless ?? !writes;
     let mayBeApplied = false;
     for (let attempt = 1; ; attempt++) {
-      const failedCall: FailedCall & { sent: boolean } = { op: call.op, sent: false, writes };
+      const failedCall = { op: call.op, sent: false, writes, applied: false };
       try {
         // Sent at once if that is possible: the server works while more is written here.
         const client = this.#client?.status === 'ready' ? this.#client : await this.#ready(call.op, left());
@@ -193,6 +193,7 @@ export class RedisConnection {
         const link = this.#link;
         const result = await this.#race(send(client), left());
         if (call.durable !== true || !this.#copies.wanted) return result;
+        failedCall.applied = writes;
         // Another server could have copies, and lack this.
         if (link !== this.#link) throw new ConnectionLostError('the connection was lost');
         const late = (): Error => new DeadlineError();

@@ -7,7 +7,10 @@ const reply = (message: string): Error => Object.assign(new Error(message), { na
 const network = (code: string, message = code): Error => Object.assign(new Error(message), { code });
 const call = { op: 'enqueue', sent: true, writes: true };
 
+const unsent = new Error("Stream isn't writeable and enableOfflineQueue options is false");
+
 test.each([
+  [unsent, 'UNAVAILABLE', 'connection', 'always'],
   [reply('LOADING Redis is loading the dataset in memory'), 'UNAVAILABLE', 'loading', 'always'],
   [reply("READONLY You can't write against a read only replica."), 'UNAVAILABLE', 'read-only', 'always'],
   [reply('CLUSTERDOWN The cluster is down'), 'UNAVAILABLE', 'cluster-down', 'always'],
@@ -77,3 +80,13 @@ test('the command the driver hangs on its errors does not get into ours', () => 
   const thrown = Object.assign(reply('ERR no'), { command: { name: 'evalsha', args: ['secret-payload'] } });
   expect(inspect(explainFailure(thrown, call), { depth: 9 })).not.toMatch(/secret/);
 });
+
+test.each([unsent, reply('LOADING Redis is loading the dataset in memory')])(
+  'of a write that was answered, when its copies are asked for, "%s" does not mean that nothing happened',
+  (thrown) => {
+    expect(explainFailure(thrown, { ...call, applied: true })).toMatchObject({
+      error: { code: 'INDETERMINATE', reason: 'connection' },
+      repeat: 'if-harmless',
+    });
+  },
+);

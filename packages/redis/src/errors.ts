@@ -14,6 +14,8 @@ export interface FailedCall {
   /** Whether the command had been handed to the connection: then it may have been applied. */
   readonly sent: boolean;
   readonly writes: boolean;
+  /** Whether it was answered, and only its copies are in question: then no refusal can mean that nothing happened. */
+  readonly applied?: boolean;
 }
 
 /** An error of this package, and what may be done about it without asking the caller. */
@@ -84,6 +86,7 @@ export function explainFailure(thrown: unknown, call: FailedCall): Failure {
   const details = { op: call.op, adapter: 'redis', cause: harmlessCause(thrown) };
   if (thrown instanceof DeadlineError) return lost(call, 'the server did not answer in time', 'timeout', details);
   if (demoted.test(message)) return { ...lost(call, message, 'read-only', details), reconnect: true };
+  if (call.applied === true) return lost(call, message, 'connection', details);
   const word = /^-?([A-Z]+)\b/.exec(message)?.[1] ?? '';
   const meaning = isReply(thrown) ? meaningOf(word, message) : undefined;
   if (meaning !== undefined) return explainReply(meaning, message, call, details);

@@ -73,7 +73,10 @@ export class SessionClaims {
         : this.#takeFromSeveral(queues, request, sleepMs));
     } catch (error) {
       if (!isMillraceError(error, 'INDETERMINATE')) throw error;
-      await this.recover();
+      await this.recover().catch(() => {
+        // Tasks may be ours, whatever became of the question which.
+        throw error;
+      });
       return { deliveries: this.#recovered.splice(0, request.limit), inMs: undefined };
     }
   }

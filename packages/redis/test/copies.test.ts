@@ -1,6 +1,7 @@
 import type { LocalServer } from '@millrace/conformance';
+import { type Command, Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import type { RedisBroker, StoreOptions } from '../src/index.ts';
+import { type RedisBroker, redisBroker, type StoreOptions } from '../src/index.ts';
 import { claimOf, newTask } from './builders.ts';
 import { startServer } from './private-server.ts';
 import { newBroker, newClient, openSession, rejectionOf, until, watchUnhandled } from './support.ts';
@@ -109,4 +110,31 @@ test('a lease is given out once it has a copy: a server that takes over knows wh
   const deliveries = await onceCopied(() => session.claim(claimOf(1, { waitMs: 5_000 })));
   expect(deliveries).toHaveLength(1);
   expect(await session.settle(deliveries.map(({ lease }) => ({ type: 'complete', lease })))).toEqual(['applied']);
+});
+
+/** The driver's words for a connection that is being given up: a moment that no test can hit from outside. */
+class LeavingAtWait extends Redis {
+  override sendCommand(command: Command): unknown {
+    if (command.name === 'wait')
+      return Promise.reject(new Error("Stream isn't writeable and enableOfflineQueue options is false"));
+    return super.sendCommand(command);
+  }
+}
+
+test('a question for copies that was never sent does not make the write before it one that never happened', async () => {
+  const { url, broker: other } = await pair();
+  const connect = (): Redis => new LeavingAtWait(url, { lazyConnect: true, protocol: 2, enableOfflineQueue: false });
+  const broker = redisBroker({ connect, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_000 });
+  onTestFinished(() => broker.close());
+  await broker.open();
+  const [first, second] = [newTask({ fresh: true }), newTask({ fresh: true })];
+  const unsure = { code: 'INDETERMINATE', reason: 'connection' };
+  expect(await rejectionOf(broker.enqueue([first]))).toMatchObject(unsure);
+  await onceCopied(() => other.enqueue([second]));
+  const session = await openSession(broker);
+  // It took the first one, and must not take the second as well while nobody has heard of the first.
+  expect(await rejectionOf(session.claim(claimOf()))).toMatchObject(unsure);
+  const next = await openSession(other);
+  const deliveries = await onceCopied(() => next.claim(claimOf(10)));
+  expect(deliveries.map(({ lease }) => lease.taskId)).toEqual([second.id]);
 });
