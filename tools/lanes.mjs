@@ -14,7 +14,7 @@ export const lanes = {
     ],
     exclude: ['tools/runners/**'],
     servers: [],
-    timeoutMs: 5_000,
+    timeoutMs: 30_000,
     // Many small files that share nothing: a fresh process for each would take most of the time.
     isolate: false,
     computes: true,

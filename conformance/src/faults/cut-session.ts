@@ -139,7 +139,7 @@ export const cutOpenSession: SweepableCase = sweepable<NewTask>({
         : await untilAnswered(t, () => openSession(stage), 'opening a session');
     t.equal(session.lost.aborted, false, 'whether the session is lost');
     const request = { queues: [queue], names: [usual.name], limit: 1, waitMs: Math.round(t.budgetMs) };
-    const [delivery] = await t.soon(session.claim(request), 'a claim of the new session', 2 * t.budgetMs);
+    const [delivery] = await untilAnswered(t, () => session.claim(request), 'a claim of the new session');
     t.equal([delivery?.lease.taskId, delivery?.lease.attempt], [task.id, 1], 'the task and its attempt');
     await untilAnswered(t, () => session.end(), 'the end of the session');
   },

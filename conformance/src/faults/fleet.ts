@@ -5,7 +5,7 @@ import { Recording } from '../context/recording.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import { recoveryMs } from './call-end.ts';
 import type { JournalEntry } from './worker-journal.ts';
-import { startWorkerProcess, type WorkerProcess, type WorkerProcessRequest } from './worker-process.ts';
+import { longestStartMs, startWorkerProcess, type WorkerProcess, type WorkerProcessRequest } from './worker-process.ts';
 import type { WorkerProcessOptions } from './worker-protocol.ts';
 import type { Script } from './worker-script.ts';
 
@@ -15,9 +15,6 @@ export type EnlistOptions = WorkerProcessOptions &
 
 /** A start or an end, in the order of time over all processes. */
 export type RunEntry = Extract<JournalEntry, { event: 'start' | 'end' | 'abort' }>;
-
-/** How long a process may take to load everything and to claim. */
-const startMs = 20_000;
 
 /** Worker processes of a scenario, and what they and the broker say about its tasks. */
 export class Fleet {
@@ -42,7 +39,7 @@ export class Fleet {
   /** Starts workers and waits until they claim. Killed at the end. */
   async enlist(count: number, options: EnlistOptions = {}): Promise<WorkerProcess[]> {
     const started = Array.from({ length: count }, () => this.launch(options));
-    await Promise.all(started.map((each) => this.#t.soon(each.ready, 'the start of a worker process', startMs)));
+    await Promise.all(started.map((each) => this.#t.soon(each.ready, 'the start of a worker process', longestStartMs)));
     return started;
   }
 

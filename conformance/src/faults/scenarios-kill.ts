@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts';
 import { recoveryMs } from './call-end.ts';
 import { Fleet } from './fleet.ts';
 import { processScenario } from './process-scenario.ts';
+import { longestStartMs } from './worker-process.ts';
 
 /** Processes that die. */
 export const killScenarios: readonly Scenario[] = [
@@ -120,7 +121,7 @@ export const killScenarios: readonly Scenario[] = [
             ['return', 1],
           ]);
           const first = await fleet.started(victim.id);
-          const { code, signal } = await t.soon(fleet.whose(first).exited, 'the death of the process', 30_000);
+          const { code, signal } = await t.soon(fleet.whose(first).exited, 'the death of the process', longestStartMs);
           t.ok(code !== 0, `the process died (${code ?? signal})`);
           await fleet.allSucceed();
           t.equal(fleet.starts(victim.id).length, 2, 'runs of the task');
@@ -172,10 +173,11 @@ export const killScenarios: readonly Scenario[] = [
       for (let death = 1; death <= 3; death++) {
         // One at a time: neighbours are claimed ahead when the process dies, but have not begun (LSE-16).
         const worker = fleet.launch({ concurrency: 1, prefetch: 10 });
-        const { signal } = await t.soon(worker.exited, `death ${death}`, fleet.recoveryMs + 20_000);
+        const { signal } = await t.soon(worker.exited, `death ${death}`, fleet.recoveryMs + longestStartMs);
         t.equal(signal, 'SIGKILL', `death ${death}: ${worker.output()}`);
       }
-      const survivor = await fleet.enlistOne();
+      // It has to live, on a busy machine too: neighbours on their last attempt would die with its session.
+      const survivor = await fleet.enlistOne({ sessionTtlMs: t.heardTtlMs });
       await fleet.allSucceed(neighbours, 2 * fleet.recoveryMs);
       if (t.capabilities.tasks.get) {
         const record = await t.eventually(

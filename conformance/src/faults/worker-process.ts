@@ -69,6 +69,9 @@ export interface WorkerProcess extends AsyncDisposable {
 
 const keptOutput = 16_384;
 
+/** How long a process may take to load everything and to claim, or to die: much longer than on a machine at rest. */
+export const longestStartMs = 60_000;
+
 /** Starts a worker process. It is gone with `close`, and also when this process ends in whatever way. */
 export function startWorkerProcess(request: WorkerProcessRequest): WorkerProcess {
   const { module, url, namespace, options = {}, preload = [], environment, flags = [] } = request;

@@ -1,6 +1,6 @@
 import type { ScenarioContext } from '../context/scenario-context.ts';
 import type { JournalEntry } from '../faults/worker-journal.ts';
-import { startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
+import { longestStartMs, startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
 import type { WorkerProcessOptions } from '../faults/worker-protocol.ts';
 import type { Script, Step } from '../faults/worker-script.ts';
 import { processes } from '../needs.ts';
@@ -200,7 +200,7 @@ export async function startWorker(t: ScenarioContext, options: WorkerProcessOpti
     },
   });
   t.defer(() => worker.close());
-  await t.soon(worker.ready, 'the start of a worker process', 15_000 + t.budgetMs);
+  await t.soon(worker.ready, 'the start of a worker process', longestStartMs);
   return worker;
 }
 

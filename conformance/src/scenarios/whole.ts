@@ -1,6 +1,7 @@
 import { hire, job, producer } from '../context/crew.ts';
 import { Fleet } from '../faults/fleet.ts';
 import { processScenario } from '../faults/process-scenario.ts';
+import { longestStartMs } from '../faults/worker-process.ts';
 import { cancelRunning, capability } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -114,7 +115,7 @@ export const wholeScenarios: readonly Scenario[] = [
         ['return', 1],
       ]);
       const first = await fleet.started(victim.id);
-      const { code } = await t.soon(fleet.whose(first).exited, 'the end of the process', 30_000);
+      const { code } = await t.soon(fleet.whose(first).exited, 'the end of the process', longestStartMs);
       t.ok(code !== 0, `the process ended with code ${code}`);
       await fleet.allSucceed();
       t.equal(fleet.starts(victim.id).length, 2, 'runs of the task');

@@ -8,7 +8,7 @@ import {
   UnavailableError,
   ValidationError,
 } from '@millrace/core';
-import { findTaskError, payloadBytes, throwIfAborted, withDeadline } from '@millrace/core/adapter';
+import { doneInPart, findTaskError, payloadBytes, throwIfAborted, withDeadline } from '@millrace/core/adapter';
 import type { CallOptions, Cell, Database, Statement, Value } from './connection.ts';
 import { DeadlineError, explainFailure } from './errors.ts';
 import { type Notifier, workMessage } from './notify.ts';
@@ -115,7 +115,11 @@ class Store {
     if (parts.length === 1) {
       const run: Run = async (statement, values) => (await database.query(statement, values, call))[0] ?? [];
       const part = parts[0] as number[];
-      if (!(await this.#storeAlike(part, run, message))) await this.#store(part, run, message);
+      if (await this.#storeAlike(part, run, message)) return;
+      await this.#store(part, run, message).catch((error: unknown) => {
+        // Ids that are fought over are asked for again, after the others were stored.
+        throw part.some((index) => this.#outcomes[index] !== undefined) ? doneInPart(error, 'enqueue') : error;
+      });
     } else {
       // All or nothing, whatever the size.
       await database.transaction(call, async (transaction) => {

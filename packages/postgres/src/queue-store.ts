@@ -1,5 +1,5 @@
 import type { Capabilities, QueueStats, QueueStore } from '@millrace/core';
-import { checkName } from '@millrace/core/adapter';
+import { checkName, doneInPart } from '@millrace/core/adapter';
 import { textArray } from './array-literal.ts';
 import type { Cell, Database, Statement, Value } from './connection.ts';
 import { isStorable } from './filter.ts';
@@ -59,7 +59,9 @@ export class PostgresQueueStore implements QueueStore {
     };
     let purged = await count(statements.purgeResting, [queue]);
     for (;;) {
-      const removed = await count(statements.purgeQueue, [queue, mostInStatement]);
+      const removed = await count(statements.purgeQueue, [queue, mostInStatement]).catch((error: unknown) => {
+        throw purged === 0 ? error : doneInPart(error, 'queues.purge');
+      });
       purged += removed;
       if (removed < mostInStatement) return purged;
     }

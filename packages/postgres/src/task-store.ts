@@ -12,7 +12,7 @@ import {
   UnsupportedError,
   ValidationError,
 } from '@millrace/core';
-import { checkInteger, checkKnownOptions, checkName, kindOf, payloadBytes } from '@millrace/core/adapter';
+import { checkInteger, checkKnownOptions, checkName, doneInPart, kindOf, payloadBytes } from '@millrace/core/adapter';
 import { textArray } from './array-literal.ts';
 import type { Database, Statement, Value } from './connection.ts';
 import { filterQuery, isStorable, writeCursor } from './filter.ts';
@@ -153,18 +153,24 @@ export class PostgresTaskStore implements TaskStore {
     const outcomes = new Map<string, ControlOutcome>();
     const queues = new Set<string>();
     let open = [...new Set(ids.filter(isStorable))];
-    for (let look = 1; open.length > 0 && look <= mostLooks; look++) {
-      for (const part of slices(open)) {
-        const rows = await this.#owner.database.query(statement, [textArray(part), ...values], { op });
-        const answers = JSON.parse(String(rows[0]?.[0] ?? null)) as [string, ControlOutcome, string][] | null;
-        for (const [id, outcome, queue] of answers ?? []) {
-          outcomes.set(id, outcome);
-          if (outcome === 'applied') queues.add(queue);
+    try {
+      for (let look = 1; open.length > 0 && look <= mostLooks; look++) {
+        for (const part of slices(open)) {
+          const rows = await this.#owner.database.query(statement, [textArray(part), ...values], { op });
+          const answers = JSON.parse(String(rows[0]?.[0] ?? null)) as [string, ControlOutcome, string][] | null;
+          for (const [id, outcome, queue] of answers ?? []) {
+            outcomes.set(id, outcome);
+            if (outcome === 'applied') queues.add(queue);
+          }
         }
+        open = open.filter((id) => !outcomes.has(id));
       }
-      open = open.filter((id) => !outcomes.has(id));
+    } catch (error) {
+      const isChanged = [...outcomes.values()].some((outcome) => outcome === 'applied' || outcome === 'requested');
+      throw isChanged ? doneInPart(error, op) : error;
+    } finally {
+      this.#react(operation, outcomes, queues);
     }
-    this.#react(operation, outcomes, queues);
     return ids.map((id) => outcomes.get(id) ?? 'not-found');
   }
 

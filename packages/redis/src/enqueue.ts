@@ -3,10 +3,12 @@ import {
   type BrokerEnqueueOptions,
   type Capabilities,
   type EnqueueOutcome,
+  isMillraceError,
+  type MillraceError,
   type NewTask,
   UnsupportedError,
 } from '@millrace/core';
-import { findTaskError, throwIfAborted } from '@millrace/core/adapter';
+import { allParts, findTaskError, throwIfAborted } from '@millrace/core/adapter';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import { IdLocks } from './id-locks.ts';
 import type { Keys } from './keys.ts';
@@ -151,13 +153,33 @@ async function storeInQueues(
     if (mine === undefined) byQueue.set(queue, [index]);
     else mine.push(index);
   }
-  const parts: Promise<void>[] = [];
-  for (const [queue, mine] of byQueue) {
-    // A connection keeps the order of what is sent on it. The server works on a part while the next one is written.
-    for (const part of slice(tasks, mine)) parts.push(storePart(context, tasks, { queue, ...part }, outcomes));
-  }
-  await Promise.all(parts);
+  const parts: Part[] = [];
+  for (const [queue, mine] of byQueue) for (const part of slice(tasks, mine)) parts.push({ queue, ...part });
+  // A connection keeps the order of what is sent on it. The server works on a part while the next one is written.
+  const stored = parts.map((part) => storePart(context, tasks, part, outcomes));
+  await (parts.length === 1 ? stored[0] : refuseInPart(parts, stored, outcomes));
   context.wake(byQueue.keys());
+}
+
+/**
+ * What one queue's server cannot take must not hold back what another one has stored.
+ * @throws MillraceError when nothing is stored, or when that is not known of a part
+ */
+async function refuseInPart(
+  parts: readonly Part[],
+  stored: readonly Promise<void>[],
+  outcomes: EnqueueOutcome[],
+): Promise<void> {
+  const results = await Promise.allSettled(stored);
+  if (results.every(({ status }) => status === 'fulfilled')) return;
+  const isRefusal = (error: unknown): error is MillraceError =>
+    isMillraceError(error) && error.code !== 'INDETERMINATE' && error.code !== 'CLOSED';
+  const isClear = results.every((result) => result.status === 'fulfilled' || isRefusal(result.reason));
+  if (!isClear || results.every(({ status }) => status === 'rejected')) return allParts(stored);
+  for (const [number, result] of results.entries()) {
+    if (result.status === 'fulfilled') continue;
+    for (const index of parts[number]?.indexes ?? []) outcomes[index] = { status: 'rejected', error: result.reason };
+  }
 }
 
 interface Part {

@@ -1,3 +1,4 @@
+import { allParts } from '@millrace/core/adapter';
 import type { QueueRegistry } from './queue-registry.ts';
 
 /** Most ids whose queue is remembered. */
@@ -54,12 +55,12 @@ export class Locator {
     };
     const askEverywhere = async (queues: readonly string[]): Promise<void> => {
       const wanted = open;
-      await Promise.all(queues.map((queue) => askIn(queue, wanted)));
+      await allParts(queues.map((queue) => askIn(queue, wanted)));
       for (const queue of queues) askedAll.add(queue);
       open = open.filter((id) => !found.has(id));
     };
     const hinted = groupBy(open, (id) => this.#hints.get(id));
-    await Promise.all([...hinted].map(([queue, wanted]) => (queue === undefined ? undefined : askIn(queue, wanted))));
+    await allParts([...hinted].flatMap(([queue, wanted]) => (queue === undefined ? [] : askIn(queue, wanted))));
     open = open.filter((id) => !found.has(id));
     if (open.length > 0) await askEverywhere(this.#registry.known);
     if (open.length > 0 && !givesUp()) {

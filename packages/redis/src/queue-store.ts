@@ -1,5 +1,5 @@
 import type { Capabilities, QueueStats, QueueStore } from '@millrace/core';
-import { checkName } from '@millrace/core/adapter';
+import { checkName, doneInPart } from '@millrace/core/adapter';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import type { QueueRegistry } from './queue-registry.ts';
@@ -49,7 +49,11 @@ export class RedisQueueStore implements QueueStore {
     const queueKey = keys.queue(checkName(queue, 'queue'));
     const call = { op: 'queues.purge', durable: true };
     for (let purged = 0; ; ) {
-      const removed = Number(await connection.run('purgeQueue', queueKey, [String(mostInScript)], call));
+      const removed = Number(
+        await connection.run('purgeQueue', queueKey, [String(mostInScript)], call).catch((error: unknown) => {
+          throw purged === 0 ? error : doneInPart(error, call.op);
+        }),
+      );
       purged += removed;
       if (removed < mostInScript) return purged;
     }

@@ -15,6 +15,7 @@ import {
   checkInteger,
   checkKnownOptions,
   checkName,
+  doneInPart,
   kindOf,
   payloadBytes,
   throwIfAborted,
@@ -150,14 +151,19 @@ export class RedisTaskStore implements TaskStore {
     const head = [operation, wish === undefined ? '' : JSON.stringify(wish), input];
     // Doing these twice is the same as doing them once, and says the same.
     const call = { op, durable: true, harmless: ['pause', 'reschedule', 'update'].includes(operation) };
-    const found = await locator.ask(ids, op, async (queue, wanted) => {
+    let changed = false;
+    const asking = locator.ask(ids, op, async (queue, wanted) => {
       const letters = String(await connection.run('controlTasks', keys.queue(queue), [...head, ...wanted], call));
       const outcomes = wanted.map((_id, index) => outcomesOf[letters[index] ?? 'n']);
+      changed ||= outcomes.includes('applied') || outcomes.includes('requested');
       if (outcomes.includes('requested')) onStopRequested();
       if (!outcomes.includes('applied')) return outcomes;
       if (endings.has(operation)) onEnded(wanted.filter((_id, index) => outcomes[index] === 'applied'));
       else if (operation !== 'pause') onWork(queue);
       return outcomes;
+    });
+    const found = await asking.catch((error: unknown) => {
+      throw changed ? doneInPart(error, op) : error;
     });
     return ids.map((id) => found.get(id) ?? 'not-found');
   }

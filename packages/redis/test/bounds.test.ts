@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { claimOf, newTask } from './builders.ts';
 import { serverUrl } from './harness.ts';
-import { newBroker, newClient, newPrefix, openSession, watchUnhandled } from './support.ts';
+import { newBroker, newClient, newPrefix, openSession, rejectionOf, watchUnhandled } from './support.ts';
 
 watchUnhandled();
 
@@ -144,4 +144,27 @@ test('tasks with large inputs come in answers of bounded size, and in order', as
   expect(Math.max(...sizes)).toBeLessThan(9_000_000);
   expect((await broker.tasks.list({ names: ['work'] }, { limit: 4 })).tasks).toHaveLength(4);
   expect(await broker.tasks.count({ names: ['work'] })).toBe(10);
+});
+
+test('what one queue refuses neither takes the others down nor is said not to have happened to them', async () => {
+  const prefix = newPrefix();
+  const broker = newBroker({ prefix });
+  await broker.open();
+  const tasks = ['one', 'broken', 'two'].map((queue) => newTask({ id: queue, queue }));
+  await broker.enqueue(tasks);
+  const admin = newClient();
+  await admin.del(`${prefix}:{broken}:task`);
+  await admin.set(`${prefix}:{broken}:task`, 'of another program');
+  const refused = { code: 'CONFIGURATION', reason: 'foreign-keys' };
+  const more = ['one', 'broken', 'two'].map((queue) => newTask({ queue, fresh: true }));
+  expect(await broker.enqueue(more)).toMatchObject([
+    { status: 'accepted' },
+    { status: 'rejected', error: refused },
+    { status: 'accepted' },
+  ]);
+  expect(await rejectionOf(broker.enqueue(more.slice(1, 2)))).toMatchObject(refused);
+  const ids = tasks.map(({ id }) => id);
+  expect(await rejectionOf(broker.tasks.cancel(ids))).toMatchObject({ code: 'INDETERMINATE', reason: 'in-part' });
+  await admin.del(`${prefix}:{broken}:task`);
+  expect((await broker.tasks.get(ids)).map((task) => task?.state)).toEqual(['cancelled', undefined, 'cancelled']);
 });

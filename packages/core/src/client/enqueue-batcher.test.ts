@@ -190,6 +190,30 @@ describe('sending again', () => {
     expect(await outcome).toEqual(duplicate);
   });
 
+  it('sends again what a part of the backend could not take, and keeps nobody else waiting for it', async () => {
+    const { broker, clock, batcher } = setUp();
+    const away: EnqueueOutcome = { status: 'rejected', error: new UnavailableError('that node is away') };
+    let left = 2;
+    broker.onEnqueue = async (batch) => batch.map(({ id }) => (id === 'b' && left-- > 0 ? away : accepted));
+    const [a, b] = [batcher.add(task('a')), batcher.add(task('b'))];
+    expect(await a).toEqual(accepted);
+    await clock.advance(1_000);
+    expect(await b).toEqual(accepted);
+    expect(broker.batches.map((batch) => batch.map(({ id }) => id))).toEqual([['a', 'b'], ['b'], ['b']]);
+  });
+
+  it('ends with that refusal at the deadline, and at once with any other', async () => {
+    const { broker, clock, batcher } = setUp();
+    const away: EnqueueOutcome = { status: 'rejected', error: new UnavailableError('that node is away') };
+    const full: EnqueueOutcome = { status: 'rejected', error: new BackpressureError('full') };
+    broker.onEnqueue = async (batch) => batch.map(({ id }) => (id === 'b' ? away : full));
+    const [a, b] = [batcher.add(task('a')), batcher.add(task('b'))];
+    expect(await a).toBe(full);
+    await clock.advance(timeoutMs);
+    expect(await b).toBe(away);
+    expect(clock.pending).toBe(0);
+  });
+
   it('ends with the broker’s error when the next pause would pass the deadline', async () => {
     const { broker, clock, batcher } = setUp();
     failTimes(broker, Number.POSITIVE_INFINITY, indeterminate);

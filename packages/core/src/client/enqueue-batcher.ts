@@ -139,10 +139,14 @@ export class EnqueueBatcher {
     for (let attempt = 1; left.length > 0; attempt++) {
       try {
         const outcomes = await this.#broker.enqueue(left.map(({ task }) => task));
-        left.forEach((pending, index) => {
-          pending.resolve(resent(pending, outcomes[index]));
+        const delayMs = reconnectDelay(attempt);
+        left = left.filter((pending, index) => {
+          const outcome = outcomes[index];
+          if (isRefusedForNow(outcome) && this.#hasTime(pending, delayMs)) return true;
+          pending.resolve(resent(pending, outcome));
+          return false;
         });
-        return;
+        if (left.length > 0) await sleep(delayMs, undefined, this.#clock);
       } catch (error) {
         const delayMs = reconnectDelay(attempt);
         left = this.#giveUp(left, error, delayMs);
@@ -156,13 +160,21 @@ export class EnqueueBatcher {
   /** Rejects what may not be sent again, or has no time left for it; returns the rest. */
   #giveUp(batch: Pending[], error: unknown, delayMs: number): Pending[] {
     const again = isMillraceError(error) && (error.code === 'UNAVAILABLE' || error.code === 'INDETERMINATE');
-    const next = this.#clock.monotonic() + delayMs;
     return batch.filter((pending) => {
-      if (again && next < pending.deadline) return true;
+      if (again && this.#hasTime(pending, delayMs)) return true;
       pending.reject(error);
       return false;
     });
   }
+
+  #hasTime(pending: Pending, delayMs: number): boolean {
+    return this.#clock.monotonic() + delayMs < pending.deadline;
+  }
+}
+
+/** The part of the backend that has this queue could not be reached, while another one stored what came with it. */
+function isRefusedForNow(outcome: EnqueueOutcome | undefined): boolean {
+  return outcome?.status === 'rejected' && outcome.error.code === 'UNAVAILABLE';
 }
 
 /** After an unanswered send the id may be stored, so the broker has to look for it (DUP-09). */
