@@ -9,8 +9,9 @@ export default defineConfig({
     retry: 0,
     // A forgotten `.only` would silently turn the other tests into skips.
     allowOnly: false,
-    // Most tests wait for servers and clocks rather than for the processor.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    // Most tests wait for servers and clocks rather than for the processor. Vitest's own `--maxWorkers` does not reach
+    // projects that extend this.
+    maxWorkers: Number(process.env.MILLRACE_TEST_WORKERS) || Math.max(4, availableParallelism() + 1),
     sequence: { sequencer: TestOrder },
     projects: Object.entries(lanes).map(([name, lane]) => ({
       extends: true,

@@ -77,18 +77,20 @@ async function runVitest(environment) {
   const summaryFile = path.join(keeper.temporaryFolder('summary'), 'summary.json');
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const projects = chosen.flatMap((name) => ['--project', name]);
-  const workers = chosen.every((name) => lanes[name].computes) ? ['--maxWorkers', String(availableParallelism())] : [];
+  const onlyComputes = chosen.every((name) => lanes[name].computes);
   const reporters = ['--reporter', 'dot', '--reporter', path.join(root, 'tools', 'summary-reporter.mjs')];
-  const child = keeper.spawn(
-    process.execPath,
-    [vitest, 'run', ...projects, ...workers, ...reporters, ...vitestArguments],
-    {
-      cwd: root,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      // Where the same was seen elsewhere, a part of the suite is enough day by day; `--all` runs the whole.
-      env: { ...process.env, ...environment, ...(all && { MILLRACE_TEST_ALL: '1' }), [SUMMARY_FILE]: summaryFile },
+  const child = keeper.spawn(process.execPath, [vitest, 'run', ...projects, ...reporters, ...vitestArguments], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // Where the same was seen elsewhere, a part of the suite is enough day by day; `--all` runs the whole.
+    env: {
+      ...process.env,
+      ...environment,
+      ...(onlyComputes && { MILLRACE_TEST_WORKERS: String(availableParallelism()) }),
+      ...(all && { MILLRACE_TEST_ALL: '1' }),
+      [SUMMARY_FILE]: summaryFile,
     },
-  );
+  });
   const [code] = await once(child, 'exit');
   const result = readSummary(summaryFile);
   if (code !== 0 && result.failed === 0 && !interrupted) {
