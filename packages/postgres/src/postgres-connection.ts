@@ -41,6 +41,12 @@ export class PostgresConnection implements Database {
   readonly #guarded = new WeakSet<ClientBase>();
   readonly #listening = new Set<Client>();
   readonly #deadlines: Deadlines;
+  /** Without a listener, a connection that breaks while it is ours would end the process. */
+  readonly #guard = (client: ClientBase): void => {
+    if (this.#guarded.has(client)) return;
+    client.on('error', ignore);
+    this.#guarded.add(client);
+  };
   #pool: Pool | undefined;
   #makeClient: (() => Client) | undefined;
   /** Only on connections of our own, whose planner settings keep remembered plans good for any size of the tables. */
@@ -123,7 +129,7 @@ export class PostgresConnection implements Database {
     await Promise.all([...this.#listening].map((client) => client.end().catch(ignore)));
     if (pool === undefined) return;
     this.#pool = undefined;
-    pool.off('error', ignore);
+    this.#unwatch(pool);
     if (this.#settings.pool !== undefined) return;
     pool.on('error', ignore);
     const ended = pool.end().catch(ignore);
@@ -165,12 +171,12 @@ export class PostgresConnection implements Database {
       max: poolSize,
       idleTimeoutMillis: 30_000,
     });
-    this.#pool.on('error', ignore);
+    this.#watch(this.#pool);
     return facts;
   }
 
   async #openGiven(pool: Pool): Promise<ServerFacts> {
-    pool.on('error', ignore);
+    this.#watch(pool);
     this.#pool = pool;
     const { Client, options } = pool as unknown as { Client?: new (config: unknown) => Client; options?: unknown };
     if (Client !== undefined) this.#makeClient = () => new Client(options);
@@ -179,7 +185,7 @@ export class PostgresConnection implements Database {
       const client = await this.#acquire(this.#settings.operationTimeoutMs);
       return await this.#use(client, failedCall, () => this.#look(client));
     } catch (error) {
-      pool.off('error', ignore);
+      this.#unwatch(pool);
       this.#pool = undefined;
       throw explainFailure(error, failedCall).error;
     }
@@ -225,17 +231,24 @@ export class PostgresConnection implements Database {
     const pending = this.#pool.connect();
     try {
       const client = await (ready ? pending : this.#within(pending, timeoutMs));
-      if (!this.#guarded.has(client)) {
-        // Without a listener, a connection that breaks while it is ours would end the process.
-        client.on('error', ignore);
-        this.#guarded.add(client);
-      }
+      this.#guard(client);
       return client;
     } catch (error) {
       // It may still come, when nobody waits for it any more.
       pending.then((client) => client.release(), ignore);
       throw error;
     }
+  }
+
+  /** A server may end a connection in the same breath as it greets it, when the pool has let go of it and nobody has it. */
+  #watch(pool: Pool): void {
+    pool.on('error', ignore);
+    pool.on('connect', this.#guard);
+  }
+
+  #unwatch(pool: Pool): void {
+    pool.off('error', ignore);
+    pool.off('connect', this.#guard);
   }
 
   async #use<T>(client: PoolClient, call: FailedCall, work: () => Promise<T>): Promise<T> {

@@ -279,6 +279,40 @@ test('a pool of the caller is used and left open', async () => {
   expect(pool.listenerCount('error')).toBe(0);
 });
 
+/** A server that ends a connection in the same breath as it greets it, as one may that is being restarted. */
+async function curtServer(): Promise<number> {
+  const message = (type: string, ...parts: readonly Buffer[]): Buffer => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(4 + parts.reduce((sum, part) => sum + part.length, 0));
+    return Buffer.concat([Buffer.from(type), length, ...parts]);
+  };
+  const fields = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command', ''];
+  const answer = Buffer.concat([
+    message('R', Buffer.alloc(4)),
+    message('Z', Buffer.from('I')),
+    message('E', Buffer.from(fields.map((field) => `${field}\0`).join(''))),
+  ]);
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+test('a connection that the server ends in the same breath as it greets it does not end the process', async () => {
+  const pool = new pg.Pool({ host: '127.0.0.1', port: await curtServer(), user: 'somebody', database: 'none' });
+  onTestFinished(() => pool.end());
+  const strays: unknown[] = [];
+  const note = (error: unknown): void => void strays.push(error);
+  process.on('uncaughtException', note);
+  onTestFinished(() => void process.off('uncaughtException', note));
+  const broker = newBroker({ pool, operationTimeout: 2_000 });
+  expect(await rejectionOf(broker.open())).toMatchObject({ code: 'UNAVAILABLE' });
+  expect(strays).toEqual([]);
+});
+
 test('closing does not wait for a server that is gone', async () => {
   const link = await newLink();
   const broker = newBroker({ url: link.url, operationTimeout: 8_000 });
