@@ -204,6 +204,8 @@ export class Holder {
   /** Freezes and lets the time to live pass. Until somebody sweeps, the broker may or may not have noticed. */
   async fallSilent(): Promise<void> {
     this.freeze();
-    await this.#context.advance(this.ttlMs + this.#context.capabilities.timePrecisionMs);
+    // A heartbeat that had left already reaches the backend a moment later, and the time begins again there.
+    const underWayMs = this.#context.tempo.kind === 'virtual' ? 0 : this.#context.unitMs;
+    await this.#context.advance(this.ttlMs + this.#context.capabilities.timePrecisionMs + underWayMs);
   }
 }
