@@ -1,6 +1,7 @@
 // The lanes of `npm test -- --only a,b`: which files belong to each, and which servers they need.
 // vitest.config.mjs makes one vitest project of each; tools/test.mjs starts the servers. `computes`: its tests wait for
-// nothing but the processor, so more of them at once than there are processors would only hinder each other.
+// nothing but the processor, so more of them at once than there are processors would only hinder each other. `isolate:
+// false`: its files leave nothing behind in their process, so the next one need not load everything anew.
 
 /** @type {Record<string, { include: string[], exclude?: string[], servers: string[], timeoutMs: number, isolate?: boolean, computes?: boolean }>} */
 export const lanes = {
@@ -15,7 +16,6 @@ export const lanes = {
     exclude: ['tools/runners/**'],
     servers: [],
     timeoutMs: 30_000,
-    // Many small files that share nothing: a fresh process for each would take most of the time.
     isolate: false,
     computes: true,
   },
@@ -33,30 +33,35 @@ export const lanes = {
     exclude: ['packages/postgres/test/**/pglite*.test.ts', 'packages/postgres/test/**/fault*.test.ts'],
     servers: ['postgres', 'pgbouncer'],
     timeoutMs: 60_000,
+    isolate: false,
   },
   faults: {
     include: ['packages/{postgres,redis}/test/**/fault*.test.ts'],
     servers: ['postgres', 'redis'],
     // Some mutants are only noticed at the end of a scenario's patience.
     timeoutMs: 300_000,
+    isolate: false,
   },
   amqp: {
     include: ['packages/amqp/test/**/*.test.ts', 'examples/amqp-wire/test/**/*.test.ts'],
     exclude: ['packages/amqp/test/guarded*.test.ts'],
     servers: ['rabbitmq'],
     timeoutMs: 180_000,
+    isolate: false,
   },
   // RabbitMQ with a store beside it.
   'amqp-guard': {
     include: ['packages/amqp/test/guarded*.test.ts'],
     servers: ['postgres', 'redis', 'rabbitmq'],
     timeoutMs: 180_000,
+    isolate: false,
   },
   redis: {
     include: ['packages/redis/test/**/*.test.ts'],
     exclude: ['packages/redis/test/**/fault*.test.ts'],
     servers: ['redis'],
     timeoutMs: 60_000,
+    isolate: false,
   },
   examples: {
     include: ['examples/*/test/**/*.test.ts'],

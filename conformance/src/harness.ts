@@ -110,7 +110,10 @@ export interface BrokerHarness {
    * one scenario asks of them makes the others late.
    */
   readonly concurrency?: number;
-  /** A module that calls `runConformanceWorker` and nothing else; the suite starts, freezes and kills it. */
+  /**
+   * A module that calls `runConformanceWorker`, of `@millrace/conformance/worker`, and nothing else; the suite starts,
+   * freezes and kills it.
+   */
   readonly workerModule?: URL;
   /** The server at `url`, which scenarios may restart, kill and freeze: a private one, see `localServer`. */
   readonly server?: Server;

@@ -38,6 +38,7 @@ import { runScript } from './worker-script.ts';
  *
  * @example
  * // test/worker.ts
+ * import { runConformanceWorker } from '@millrace/conformance/worker';
  * await runConformanceWorker((target) => harness.connect(target));
  */
 export async function runConformanceWorker(makeBroker: (target: Target) => Broker<unknown>): Promise<void> {

@@ -1,4 +1,4 @@
-import { runConformanceWorker } from '@millrace/conformance';
+import { runConformanceWorker } from '@millrace/conformance/worker';
 import { guardedAt } from './guarded-harness.ts';
 import { guardStores } from './guards.ts';
 

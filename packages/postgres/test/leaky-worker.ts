@@ -1,4 +1,4 @@
-import { runConformanceWorker } from '@millrace/conformance';
+import { runConformanceWorker } from '@millrace/conformance/worker';
 import { brokerAt } from './harness.ts';
 
 // A broker that leaves a timer behind when it is closed, as a poll that nobody stops would.

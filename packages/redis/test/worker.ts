@@ -1,4 +1,4 @@
-import { runConformanceWorker } from '@millrace/conformance';
+import { runConformanceWorker } from '@millrace/conformance/worker';
 import { brokerAt } from './harness.ts';
 
 await runConformanceWorker((target) => brokerAt(target));
