@@ -3,12 +3,10 @@ import {
   type BrokerEnqueueOptions,
   type Capabilities,
   type EnqueueOutcome,
-  isMillraceError,
-  type MillraceError,
   type NewTask,
   UnsupportedError,
 } from '@millrace/core';
-import { allParts, findTaskError, throwIfAborted } from '@millrace/core/adapter';
+import { allParts, doneInPart, findTaskError, isRefusal, throwIfAborted } from '@millrace/core/adapter';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import { IdLocks } from './id-locks.ts';
 import type { Keys } from './keys.ts';
@@ -58,7 +56,11 @@ export async function enqueueTasks(
     if (error === undefined) valid.push(index);
     else outcomes[index] = { status: 'rejected', error };
   }
-  for (const round of roundsOf(tasks, valid)) await storeRound(context, tasks, round, outcomes);
+  for (const [number, round] of roundsOf(tasks, valid).entries()) {
+    await storeRound(context, tasks, round, outcomes).catch((error: unknown) => {
+      throw number === 0 ? error : doneInPart(error, call.op);
+    });
+  }
   return outcomes;
 }
 
@@ -172,8 +174,6 @@ async function refuseInPart(
 ): Promise<void> {
   const results = await Promise.allSettled(stored);
   if (results.every(({ status }) => status === 'fulfilled')) return;
-  const isRefusal = (error: unknown): error is MillraceError =>
-    isMillraceError(error) && error.code !== 'INDETERMINATE' && error.code !== 'CLOSED';
   const isClear = results.every((result) => result.status === 'fulfilled' || isRefusal(result.reason));
   if (!isClear || results.every(({ status }) => status === 'rejected')) return allParts(stored);
   for (const [number, result] of results.entries()) {
@@ -224,7 +224,11 @@ async function storePart(
   const reply = (await connection.run('enqueueTasks', keys.queue(queue), args, call)) as [number, number, string[]];
   const [all, first, each] = reply;
   // It may have been written down long ago, and the server emptied since.
-  if (first === 1) await registry.add([queue], 'enqueue', true);
+  if (first === 1) {
+    await registry.add([queue], 'enqueue', true).catch((error: unknown) => {
+      throw doneInPart(error, call.op);
+    });
+  }
   locator.note(ids, queue);
   for (let position = 0; position < indexes.length; position++) {
     const outcome = all === 1 ? accepted : readOutcome(each[position] ?? 'a', queue, settings);

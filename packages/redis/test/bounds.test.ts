@@ -163,6 +163,9 @@ test('what one queue refuses neither takes the others down nor is said not to ha
     { status: 'accepted' },
   ]);
   expect(await rejectionOf(broker.enqueue(more.slice(1, 2)))).toMatchObject(refused);
+  // The second of an id is sent after the first.
+  const twice = ['one', 'broken'].map((queue) => newTask({ id: 'twice', queue, fresh: true }));
+  expect(await rejectionOf(broker.enqueue(twice))).toMatchObject({ code: 'INDETERMINATE', reason: 'in-part' });
   const ids = tasks.map(({ id }) => id);
   expect(await rejectionOf(broker.tasks.cancel(ids))).toMatchObject({ code: 'INDETERMINATE', reason: 'in-part' });
   await admin.del(`${prefix}:{broken}:task`);

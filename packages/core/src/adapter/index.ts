@@ -18,5 +18,5 @@ export { type EndLook, EndWatch, type EndWatchSettings } from './end-watch.ts';
 export { checkOverdueRequest, type GuardSettings, readGuardOptions } from './guard-options.ts';
 export { type Heartbeat, type HeartbeatOptions, startHeartbeat } from './heartbeat.ts';
 export { Lifecycle } from './lifecycle.ts';
-export { allParts, doneInPart } from './parts.ts';
+export { allParts, doneInPart, isRefusal } from './parts.ts';
 export { type WakeupListener, Wakeups } from './wakeups.ts';

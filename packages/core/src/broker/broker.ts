@@ -12,7 +12,7 @@ export type EnqueueOutcome =
   | { readonly status: 'duplicate'; readonly existingId: string }
   /** The unique key was taken by a waiting task, which now has the new content and keeps its id. */
   | { readonly status: 'replaced'; readonly existingId: string }
-  /** Not stored. `UNAVAILABLE`: others of the call could be, and this one can be sent again. */
+  /** Not stored, unless the error leaves it open. `UNAVAILABLE`: others of the call may be, and this can be sent again. */
   | { readonly status: 'rejected'; readonly error: MillraceError };
 
 /** How tasks are enqueued. */
