@@ -35,3 +35,14 @@ it('is one for all brokers of a database', () => {
   expect(PgliteLine.of(database)).toBe(PgliteLine.of(database));
   expect(PgliteLine.of({})).not.toBe(PgliteLine.of(database));
 });
+
+it('leaves timers their turn, however many statements follow each other', async () => {
+  const line = PgliteLine.of({});
+  let fired = false;
+  setTimeout(() => {
+    fired = true;
+  }, 1);
+  const giveUpAt = performance.now() + 5_000;
+  while (!fired && performance.now() < giveUpAt) await line.run(false, () => Promise.resolve());
+  expect(fired).toBe(true);
+});
