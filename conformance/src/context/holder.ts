@@ -196,6 +196,19 @@ export class Holder {
     return outcomes[0] as SettleOutcome;
   }
 
+  /** What the broker asks of its tasks, or of this one: by heartbeat at the latest. */
+  hear(taskId?: string): Promise<SessionSignal> {
+    const { lost } = this.session;
+    return this.#context.eventually(
+      () => {
+        this.#context.require(!lost.aborted, `no signal came, because the session was lost: ${lost.reason}`);
+        return this.signals.find((signal) => taskId === undefined || signal.taskId === taskId);
+      },
+      'the signal to the holder',
+      this.ttlMs + this.#context.budgetMs,
+    );
+  }
+
   /** Stops its client's heartbeat for good, as a dead or frozen process does. */
   freeze(): void {
     this.client.freeze();

@@ -49,7 +49,7 @@ export const cancel: readonly Scenario[] = [
       );
       t.equal(await t.tasks.cancel([task.id]), ['requested'], 'the outcome');
       await t.inState(task.id, 'running', 'the state until it comes to rest');
-      const signal = await t.eventually(() => holder.signals[0], 'the signal to the holder', holder.ttlMs + t.budgetMs);
+      const signal = await holder.hear();
       t.equal(signal, { taskId: task.id, fence: mine.lease.fence, request: 'cancel' }, 'the signal');
       t.equal(await holder.settle({ type: 'cancel', lease: mine.lease }), 'applied', 'coming to rest');
       await t.inState(task.id, 'cancelled', 'the state');

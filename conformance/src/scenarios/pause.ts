@@ -204,7 +204,7 @@ export const pause: readonly Scenario[] = [
       const task = await t.enqueue({ maxAttempts: 1 });
       const delivery = await holder.claimOne();
       t.equal(await t.tasks.pause([task.id]), ['requested'], 'the outcome');
-      const signal = await t.eventually(() => holder.signals[0], 'the signal to the holder', holder.ttlMs + t.budgetMs);
+      const signal = await holder.hear();
       t.equal(signal, { taskId: task.id, fence: delivery.lease.fence, request: 'pause' }, 'the signal');
       const { checkpoint } = t.capabilities.reports;
       if (checkpoint)

@@ -61,11 +61,7 @@ export const stateMachineEnds: readonly Scenario[] = [
       await holder.claimsNothing();
       const { get } = t.capabilities.tasks;
       if (get) t.equal([await t.find(waiting.id), await t.find(later.id)], [undefined, undefined], 'the removed tasks');
-      await t.eventually(
-        () => holder.signals.find((signal) => signal.taskId === running.id),
-        'the signal to the holder',
-        holder.ttlMs + t.budgetMs,
-      );
+      await holder.hear(running.id);
       t.equal(holder.signals[0], { taskId: running.id, fence: delivery.lease.fence, request: 'remove' }, 'the signal');
       t.equal(await holder.settle({ type: 'cancel', lease: delivery.lease }), 'applied', 'coming to rest');
       if (get) t.equal(await t.find(running.id), undefined, 'the task that ran');

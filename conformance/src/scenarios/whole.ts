@@ -82,8 +82,7 @@ export const wholeScenarios: readonly Scenario[] = [
         await beside.claimOne({ queues: ['signalled 1'] });
         const ids = [own?.id ?? '', other?.id ?? ''];
         t.equal(await t.tasks.cancel(ids), ['requested', 'requested'], 'the cancels');
-        const heard = (): boolean => beside.signals.some((signal) => signal.taskId === other?.id);
-        await t.eventually(heard, 'the signal to the holder beside it', ttlMs + t.budgetMs);
+        await beside.hear(other?.id);
         await t.pause(ttlMs + t.unitMs);
         t.equal(deaf.lost.aborted, false, 'whether the session with the broken listener was lost');
         const { lease } = t.defined(held, 'a delivery');
