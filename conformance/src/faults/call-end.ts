@@ -38,7 +38,8 @@ export async function endOfCall<T>(t: ScenarioContext, call: () => Promise<T>, w
   return { how: 'answered', value };
 }
 
-function meaningOf(error: unknown): 'not-applied' | 'unknown' | 'lost' | undefined {
+/** What an error says of the call it ended, if it is one of those the contract has for faults. */
+export function meaningOf(error: unknown): 'not-applied' | 'unknown' | 'lost' | undefined {
   if (isMillraceError(error, 'UNAVAILABLE') || isMillraceError(error, 'BACKPRESSURE')) return 'not-applied';
   if (isMillraceError(error, 'INDETERMINATE')) return 'unknown';
   return isMillraceError(error, 'LEASE_LOST') ? 'lost' : undefined;

@@ -1,4 +1,12 @@
-import { IndeterminateError, isMillraceError, type SettleOutcome, UnavailableError } from '@millrace/core';
+import {
+  type ControlOutcome,
+  type EnqueueOutcome,
+  IndeterminateError,
+  isMillraceError,
+  type NewTask,
+  type SettleOutcome,
+  UnavailableError,
+} from '@millrace/core';
 import { buildTask } from '../context/builders.ts';
 import { brokenBroker, type Mutant } from '../mutants/mutant.ts';
 
@@ -59,6 +67,45 @@ export const faultMutants: readonly Mutant[] = [
               options,
             ),
           ),
+      }),
+    }),
+  ),
+  brokenBroker(
+    'part-called-nothing',
+    'an enqueue of which a later part failed says that nothing was stored',
+    'FLT-41',
+    () => ({
+      broker: (inner) => ({
+        async enqueue(tasks, options) {
+          const outcomes = new Map<NewTask, EnqueueOutcome>();
+          for (const queue of new Set(tasks.map((task) => task.queue))) {
+            const part = tasks.filter((task) => task.queue === queue);
+            const answers = await instead(inner.enqueue(part, options), (error) => {
+              throw outcomes.size === 0 ? error : new UnavailableError('the connection was lost');
+            });
+            for (const [index, task] of part.entries()) outcomes.set(task, answers[index] as EnqueueOutcome);
+          }
+          return tasks.map((task) => outcomes.get(task) as EnqueueOutcome);
+        },
+      }),
+    }),
+  ),
+  brokenBroker(
+    'cancels-some-and-says-none',
+    'a cancel of many tasks that failed on the way says that none was cancelled',
+    'FLT-41',
+    () => ({
+      tasks: (inner) => ({
+        async cancel(ids) {
+          const outcomes: ControlOutcome[] = [];
+          for (const id of ids) {
+            const answers = await instead(inner.cancel([id]), (error) => {
+              throw outcomes.length === 0 ? error : new UnavailableError('the connection was lost');
+            });
+            outcomes.push(...answers);
+          }
+          return outcomes;
+        },
       }),
     }),
   ),

@@ -58,8 +58,15 @@ export function hasFailedEnough(t: ScenarioContext, startedAt: number): boolean 
   return failures >= enoughFailures || (failures > 0 && t.now() - startedAt > recoveryMs(t));
 }
 
-/** Cuts the first reply an operation gets, then the second, and so on, until it gets through without a cut. */
-export async function sweepReplies(t: ScenarioContext, cases: readonly SweepableCase[]): Promise<void> {
+/**
+ * Cuts the first reply an operation gets, then the second, and so on, until it gets through without a cut. Afterwards
+ * the backend is there again at once, or out of reach until the operation has ended.
+ */
+export async function sweepReplies(
+  t: ScenarioContext,
+  cases: readonly SweepableCase[],
+  afterwards: 'there' | 'out-of-reach' = 'there',
+): Promise<void> {
   const startedAt = t.now();
   const wire = await layWire(t);
   const client = await wire.open();
@@ -81,12 +88,14 @@ export async function sweepReplies(t: ScenarioContext, cases: readonly Sweepable
         const stage: Stage = { t, wire, client, holder, queue: `${each.label} ${nth}` };
         await each.round(stage, async (act) => {
           const cut = wire.proxy.cutReply({ nth });
+          if (afterwards === 'out-of-reach') void cut.done.then(() => wire.proxy.refuse());
           try {
             return await endOfCall(t, act, `the ${each.label} whose reply is cut`);
           } finally {
             fired = cut.fired;
             cut.disarm();
             if (fired) await t.soon(cut.done, 'the cut', longestCallMs);
+            await wire.proxy.accept();
           }
         });
       });

@@ -136,7 +136,7 @@ export const networkScenarios: readonly Scenario[] = [
       const ended = await endOfCall(t, () => client.broker.enqueue([task]), 'an enqueue over a thin line');
       t.ok(ended.how !== 'answered' || t.now() - started > 500, 'the line is thin');
       if (ended.how !== 'answered') wire.proxy.heal();
-      await assessEnqueue({ t, client, queue: 'large' }, [task], ended as CallEnd<EnqueueOutcome[]>);
+      await assessEnqueue({ t, client }, [task], ended as CallEnd<EnqueueOutcome[]>);
       await t.tempo.pause(ttlMs / 2);
       t.equal(holder.session.lost.aborted, false, 'whether the session was lost');
       t.equal(
@@ -174,7 +174,7 @@ async function throughBlackhole(t: ScenarioContext, direction: Direction | 'both
   // What was sent into the hole arrives now, late, as TCP sends it again.
   await t.tempo.pause(2 * t.unitMs);
 
-  await assessEnqueue({ t, client, queue }, [fresh], calls.enqueue);
+  await assessEnqueue({ t, client }, [fresh], calls.enqueue);
   const [outcome] = calls.settle.how === 'answered' ? calls.settle.value : [];
   const other = await t.holder();
   await t.eventually(

@@ -5,7 +5,8 @@ import type { Need, Scenario } from '../scenario.ts';
 import { endOfCall, longestCallMs } from './call-end.ts';
 import { cutAfterApplied } from './cut-after-applied.ts';
 import { cutControls, cutQueues } from './cut-control.ts';
-import { assessEnqueue, cutCommit, cutEnqueue, cutEnqueueBatch } from './cut-enqueue.ts';
+import { assessEnqueue, cutCommit, cutEnqueue, cutEnqueueBatch, cutEnqueueOfQueues } from './cut-enqueue.ts';
+import { cutCancelOfMany, cutPurgeOfMany } from './cut-parts.ts';
 import { cutClaim, cutEnd, cutOpenSession } from './cut-session.ts';
 import { cutComplete, cutReport, cutSettles } from './cut-settle.ts';
 import { faultScenario } from './fault-scenario.ts';
@@ -102,9 +103,21 @@ export const replyScenarios: readonly Scenario[] = [
           const fault = wire.proxy.cutAfter(bytes);
           const ended = await endOfCall(t, () => client.broker.enqueue(tasks), 'an enqueue cut in its request');
           fault.heal();
-          await assessEnqueue({ t, client, queue }, tasks, ended);
+          await assessEnqueue({ t, client }, tasks, ended);
         });
       }
+    },
+  }),
+  faultScenario({
+    id: 'FLT-41',
+    rule: 'R-FLT-41',
+    title:
+      'the backend goes out of reach in the middle of a call on many tasks: it says that nothing was done only if nothing was',
+    patience: 3,
+    async run(t) {
+      // Side by side, because each may wait out the deadline of its calls; a broker may claim nothing of one.
+      const cases = [cutEnqueueOfQueues, cutCancelOfMany, cutPurgeOfMany];
+      await Promise.all(cases.map((each) => sweepReplies(t, [each], 'out-of-reach')));
     },
   }),
   faultScenario({

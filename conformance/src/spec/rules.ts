@@ -227,6 +227,7 @@ export const rules: readonly Rule[] = [
   rule("R-FLT-24", "What was set up and is gone MUST be reported or set up again; a worker MUST NOT idle silently.", "FLT-24", ""),
   rule("R-FLT-25", "What a server remembers for its clients MUST be remade when it forgets.", "FLT-25", "T18"),
   rule("R-FLT-29", "After a worker was killed, its tasks MUST start again within ttl plus `session.sweepMs`, and no others.", "FLT-29 FLT-33 FLT-34 FLT-38", "T11"),
+  rule("R-FLT-41", "A call that failed after a part of it was done MUST NOT say that nothing was: `UNAVAILABLE` is for calls that changed nothing.", "FLT-41", "S1"),
   rule("R-OBS-1", "Every end of a task MUST yield an event, where `tasks.events`.", "", ""),
   rule("R-OBS-2", "A logger or a listener that throws MUST NOT harm the worker, its session, or others that listen.", "OBS-02", ""),
   rule("R-OBS-3", "`wait` MUST resolve when the task ends, by its deadline, or on abort.", "OBS-03", "S15"),
