@@ -9,7 +9,7 @@ const WAITING = [
   /redis\/test\/faults/,
   /postgres\/test\/faults/,
   /amqp\/test\/faults/,
-  /delays|fault-mutants/,
+  /delays|fault-mutants|redis\/test\/mutants/,
   /soak|guarded-traps|heartbeat-thread|long-tasks/,
   /fault-|guarded-(traps|broker|kill)|traps|connection\.test/,
 ];

@@ -267,7 +267,7 @@ function broken({ name, defect, caughtBy, scripts, from, to, pollInterval }: Scr
 }
 
 describe('every script with a trap in it is caught by the scenario it names', () => {
-  it.each(traps)('$name: $defect ($caughtBy)', async (trap) => {
+  it.concurrent.each(traps)('$name: $defect ($caughtBy)', async (trap) => {
     const [result] = await runMutants(harness, { mutants: [broken(trap)] });
     expect(result, result?.reason).toMatchObject({ caught: true });
   });
