@@ -24,8 +24,12 @@ export interface IntakeOptions {
   readonly onLost: (why: string) => void;
 }
 
-/** A session that ends under load waits this many times for its credit to be used up. */
-const mostLingers = 15;
+/** Of a session that ends: how long it waits for its credit to be used up, at most and where nothing came lately. */
+const longestLingerMs = 1_000;
+const shortestLingerMs = 20;
+/** No task for this long, or for so many times as long as between the last two, and none is expected. */
+const quietMs = 100;
+const quietGaps = 4;
 /** So few are fetched one by one. */
 const mostFetched = 4;
 /** Nobody asked for it although it came: it goes back after this long. */
@@ -44,7 +48,8 @@ export class Intake {
   /** Came before anybody asked for it; oldest first. */
   #spare: Held[] = [];
   #tendTimer: TimerHandle | undefined;
-  #arrivals = 0;
+  #arrivedAt = Number.NEGATIVE_INFINITY;
+  #gapMs = 0;
   #turn = 0;
   #over = false;
 
@@ -108,24 +113,35 @@ export class Intake {
   }
 
   /** No claim gets anything any more. Returns everything that is here, once nothing more comes. */
-  async end(lingerMs: number): Promise<Held[]> {
+  async end(): Promise<Held[]> {
     this.#over = true;
     this.#wakeAll();
     // A claim may be fetching: what comes after the rest was counted would go back with the connection, and be charged.
     await Promise.all([...this.#lines.values(), ...this.#fetching.values()].map((line) => line.idle()));
     await Promise.all([...this.#lines.values()].map((line) => line.sit()));
-    const open = (): Line[] => [...this.#lines.values()].filter((line) => line.credit > 0);
-    const { clock } = this.#options;
-    // Where tasks come at a rate, the next ones use the credit up; where they do not, cancelling hits none.
-    const until = clock.monotonic() + mostLingers * lingerMs;
-    for (let before = -1; open().length > 0 && before !== this.#arrivals && clock.monotonic() < until; ) {
-      before = this.#arrivals;
-      await sleep(lingerMs, undefined, clock);
-    }
-    await Promise.all(open().map((line) => line.unpark()));
+    await this.#linger();
+    await Promise.all(this.#open().map((line) => line.unpark()));
     await this.#obstacles.idle();
     this.#stopTending();
     return [...this.heldTasks().filter((held) => !held.settling), ...this.#spare.splice(0)];
+  }
+
+  /**
+   * Where tasks come at a rate, the next ones use the credit up; where they do not, cancelling hits none. One that is
+   * being sent when its subscription is cancelled would be charged.
+   */
+  async #linger(): Promise<void> {
+    const { clock } = this.#options;
+    const begun = clock.monotonic();
+    const until = (): number => {
+      const quietAt = this.#arrivedAt + Math.max(quietMs, quietGaps * this.#gapMs);
+      return Math.min(begun + longestLingerMs, Math.max(begun + shortestLingerMs, quietAt));
+    };
+    while (this.#open().length > 0 && clock.monotonic() < until()) await sleep(shortestLingerMs, undefined, clock);
+  }
+
+  #open(): Line[] {
+    return [...this.#lines.values()].filter((line) => line.credit > 0);
   }
 
   /** The connection is over: nothing that was here can be settled any more. */
@@ -223,7 +239,9 @@ export class Intake {
   }
 
   #arrived(line: Line, raw: Arrived): void {
-    this.#arrivals += 1;
+    const since = this.#options.clock.monotonic();
+    this.#gapMs = since - this.#arrivedAt < longestLingerMs ? since - this.#arrivedAt : 0;
+    this.#arrivedAt = since;
     line.pace.arrived();
     let message: TaskMessage;
     try {
@@ -233,10 +251,9 @@ export class Intake {
       return;
     }
     const before = deliveriesBefore(raw, this.#options.topology.queueType);
-    const { sessionId, clock } = this.#options;
+    const { sessionId } = this.#options;
     const attempt = message.attempt + before + 1;
     const lease = { taskId: message.id, attempt, fence: message.fence + before + 1, sessionId };
-    const since = clock.monotonic();
     const held: Held = { line, tag: raw.fields.deliveryTag, since, message, lease, settling: false };
     const isLast = attempt >= message.maxAttempts;
     if (isLast) line.pace.beCareful(since);

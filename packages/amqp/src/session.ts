@@ -46,8 +46,6 @@ export interface SessionOwner {
 /** RabbitMQ ends a connection two to three heartbeats after the last byte. */
 const certainBeats = 2;
 const possibleBeats = 3;
-/** Lets a task that is on its way arrive before its subscription is cancelled. */
-const lingerMs = 20;
 
 /** The shortest time to live: three heartbeats of the shortest length. */
 export const shortestTtlMs: number = possibleBeats * 1_000;
@@ -260,7 +258,7 @@ export class AmqpSession implements Session {
   }
 
   async #giveBack(): Promise<boolean> {
-    const held = await this.#intake.end(lingerMs);
+    const held = await this.#intake.end();
     return this.#intake.giveBack('session.end', held);
   }
 
