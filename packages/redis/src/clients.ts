@@ -71,11 +71,31 @@ function ownClusterOptions(name: string, connectTimeout: number, given: ClusterO
   };
 }
 
+/** Clients that were ended for good. */
+const left = new WeakSet<Client>();
+const ignore = (): void => {};
+
+/** Makes a client try again where the driver would not. */
+export function keepTrying(client: Client, timeoutMs: number, clock: Clock): void {
+  leaveSilentServers(client, timeoutMs, clock);
+  let failures = 0;
+  client.on('ready', () => {
+    failures = 0;
+  });
+  // ioredis gives up when it hears of a failover while it is asking the Sentinels for the master. Nobody may call then.
+  client.on('end', () => {
+    failures += 1;
+    clock.setTimer(() => {
+      if (!left.has(client) && client.status === 'end') client.connect().catch(ignore);
+    }, pauseBefore(failures));
+  });
+}
+
 /**
- * Makes a client try again when a server takes its connection and then says nothing, as one that is frozen does. Where
- * only one server can be meant, trying again leads to it as well, so it is waited for.
+ * A server may take a connection and then say nothing, as one that is frozen does. Where only one server can be meant,
+ * trying again leads to it as well, so it is waited for.
  */
-export function leaveSilentServers(client: Client, timeoutMs: number, clock: Clock): void {
+function leaveSilentServers(client: Client, timeoutMs: number, clock: Clock): void {
   if (!client.isCluster && !(client as Redis).options.sentinels) return;
   let timer: TimerHandle | undefined;
   const heard = (): void => {
@@ -91,6 +111,7 @@ export function leaveSilentServers(client: Client, timeoutMs: number, clock: Clo
 
 /** Ends a client for good. */
 export function disconnect(client: Client): void {
+  left.add(client);
   // One that has just been connecting would begin to watch the Sentinels, and never stop.
   if (!client.isCluster) (client as Redis).options.failoverDetector = false;
   client.disconnect();

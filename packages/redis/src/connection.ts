@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '@millrace/core';
 import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
 import type { Cluster } from 'ioredis';
-import { disconnect, leaveSilentServers, type MakeClient } from './clients.ts';
+import { disconnect, keepTrying, type MakeClient } from './clients.ts';
 import { Copies } from './copies.ts';
 import { type Client, type Driver, importDriver, isCluster } from './driver.ts';
 import { ConnectionLostError, closed, DeadlineError, explainFailure } from './errors.ts';
@@ -99,7 +99,7 @@ export class RedisConnection {
     this.#client = client;
     this.#lastError = undefined;
     client.setMaxListeners(0);
-    leaveSilentServers(client, store.operationTimeoutMs, this.#clock);
+    keepTrying(client, store.operationTimeoutMs, this.#clock);
     client.on('error', (error) => this.#onError(error));
     client.on('ready', () => {
       this.#wakeWaiting();
@@ -173,7 +173,7 @@ export class RedisConnection {
     if (this.#client.isCluster) return this.#client;
     const client = this.#settings.makeClient(this.#driver, this.#settings.name);
     client.on('error', ignore);
-    leaveSilentServers(client, this.#settings.store.operationTimeoutMs, this.#clock);
+    keepTrying(client, this.#settings.store.operationTimeoutMs, this.#clock);
     return client;
   }
 
@@ -217,7 +217,6 @@ export class RedisConnection {
   async #ready(op: string, timeoutMs: number): Promise<Client> {
     const client = this.#client;
     if (client === undefined) throw closed(op);
-    if (client.status === 'end') client.connect().catch(ignore);
     await new Promise<void>((resolve, reject) => {
       const wake = (): void => {
         this.#clock.clearTimer(timer);

@@ -1,5 +1,7 @@
 import { type Delivery, isMillraceError, type Session } from '@millrace/core';
-import { expect, test } from 'vitest';
+import { Redis } from 'ioredis';
+import { expect, onTestFinished, test } from 'vitest';
+import { redisBroker } from '../src/index.ts';
 import { claimOf, newTask } from './builders.ts';
 import { type LoadResult, RecordedLoad } from './recorded-load.ts';
 import { ask, type SentinelServers, startBehindSentinels } from './sentinel-servers.ts';
@@ -113,6 +115,38 @@ test('an idle claim is woken by a task that the new master was given', async () 
   await producer.enqueue([newTask()]);
   expect(await claiming).toHaveLength(1);
   expect(performance.now() - told).toBeLessThan(2_000);
+});
+
+test('a failover that the driver hears of while it asks the Sentinels ends no connection for good', async () => {
+  const servers = await startBehindSentinels(1);
+  const clients: Redis[] = [];
+  const sentinels = servers.sentinels.map(({ place }) => ({ host: '127.0.0.1', port: place.port }));
+  const connect = (): Redis => {
+    const client = new Redis({ sentinels, name: 'line', lazyConnect: true, enableOfflineQueue: false });
+    clients.push(client);
+    return client;
+  };
+  const idle = redisBroker({ connect, prefix: 'p', pollInterval: '60s' });
+  onTestFinished(() => idle.close());
+  await idle.open();
+  const session = await openSession(idle);
+  const claiming = claimThrough(session);
+  await until(() => clients.length === 2 && clients.every(({ status }) => status === 'ready'), 'both connections');
+  const ended = new Set<Redis>();
+  for (const client of clients) {
+    client.once('end', () => ended.add(client));
+    client.once('connecting', () => {
+      // What the driver does itself on +switch-master.
+      setImmediate(() => (client as unknown as { connector: { disconnect(): void } }).connector.disconnect());
+    });
+  }
+  await servers.master.stop('kill');
+  const port = await promotion(servers);
+  await until(() => ended.size === 2, 'the end of both');
+  await until(() => clients.every(({ status }) => status === 'ready'), 'both connections again');
+  await until(async () => Number((await ask(port, 'pubsub', 'numsub', 'p:{line}:work'))[1]) > 0, 'the subscription');
+  await idle.enqueue([newTask()]);
+  expect(await claiming).toHaveLength(1);
 });
 
 test('a broker that is closed, at whatever moment, no longer listens to a Sentinel', async () => {
