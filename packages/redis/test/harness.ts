@@ -18,6 +18,9 @@ export function brokerAt(target: Target, options: StoreOptions = {}): RedisBroke
   });
 }
 
+/** The driver's second for finding the nodes is short in a process that is busy with a dozen scenarios. */
+const patientMs = 10_000;
+
 /** Runs `work` with clients that no broker knows of, one per server. */
 export async function withServers<T>(url: string, work: (servers: readonly Redis[]) => Promise<T>): Promise<T> {
   const address = parseUrl(url);
@@ -32,6 +35,7 @@ export async function withServers<T>(url: string, work: (servers: readonly Redis
   }
   const cluster = new Cluster(clusterNodesOf(address), {
     redisOptions: { ...address.options, protocol: 2, replyMapping: 'legacy' },
+    slotsRefreshTimeout: patientMs,
     lazyConnect: true,
   });
   cluster.on('error', () => {});
@@ -49,6 +53,7 @@ export async function withCluster<T>(url: string, work: (client: Redis | Cluster
   if (address.topology !== 'cluster') return withServers(url, ([server]) => work(server as Redis));
   const cluster = new Cluster(clusterNodesOf(address), {
     redisOptions: { ...address.options, protocol: 2, replyMapping: 'legacy' },
+    slotsRefreshTimeout: patientMs,
   });
   cluster.on('error', () => {});
   try {
