@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { freePort, serverAccount, startServer } from './process.mjs';
+import { freePort, startServer } from './process.mjs';
 import { canInstallPackages, findPrograms, hasDocker, installPackage } from './provision.mjs';
 
 const ADDRESS = 'MILLRACE_TEST_AMQP_URL';
@@ -36,8 +36,7 @@ export async function startRabbitmq(keeper) {
 }
 
 async function startPrograms(keeper, programs) {
-  const account = serverAccount();
-  const folder = keeper.temporaryFolder('rabbitmq', account);
+  const folder = keeper.temporaryFolder('rabbitmq');
   const [port, distribution, epmd] = [await freePort(), await freePort(), await freePort()];
   const password = randomBytes(12).toString('hex');
   const settings = {
@@ -58,7 +57,6 @@ async function startPrograms(keeper, programs) {
     command: path.join(programs, 'rabbitmq-server'),
     args: [],
     folder,
-    account,
     ready: /completed with \d+ plugins/,
     // Nothing of it is kept, so it need not say goodbye.
     signal: 'SIGKILL',

@@ -54,6 +54,8 @@ export async function startPrivateServer(
       return ['/usr/bin/env', ...variables, path.join(programs ?? '', 'rabbitmq-server')];
     },
     ready: /completed with \d+ plugins/,
+    // It runs as anybody, and from a chroot only as root.
+    ...(process.getuid?.() === 0 && { user: 'root' }),
     limitMs: 120_000,
   });
   return {
