@@ -18,6 +18,17 @@ export function taskStore(...operations: readonly (keyof TaskCapabilities)[]): N
   };
 }
 
+/** Needs all of these. Answers with the first obstacle. */
+export function allOf(...needs: readonly Need[]): Need {
+  return (capabilities, harness) => {
+    for (const need of needs) {
+      const answer = need(capabilities, harness);
+      if (answer !== true) return answer;
+    }
+    return true;
+  };
+}
+
 /** Needs a hook of the harness. */
 export function hook(name: keyof Hooks): Need {
   return (_capabilities, harness) =>

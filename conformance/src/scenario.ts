@@ -1,6 +1,7 @@
 import type { Capabilities } from '@millrace/core';
 import type { ScenarioContext } from './context/scenario-context.ts';
 import type { BrokerHarness } from './harness.ts';
+import { allOf } from './needs.ts';
 
 /** `core`: every broker. `extended`: brokers that claim the capability. `fault`: needs a way to break something. */
 export type Tier = 'core' | 'extended' | 'fault';
@@ -45,9 +46,6 @@ export function findObstacle(
   capabilities: Capabilities,
   harness: BrokerHarness,
 ): Obstacle | undefined {
-  for (const need of scenario.needs ?? []) {
-    const answer = need(capabilities, harness);
-    if (answer !== true) return answer;
-  }
-  return undefined;
+  const answer = allOf(...(scenario.needs ?? []))(capabilities, harness);
+  return answer === true ? undefined : answer;
 }

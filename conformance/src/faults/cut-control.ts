@@ -1,5 +1,5 @@
 import type { ControlOutcome, NewTask, TaskState } from '@millrace/core';
-import { cancelWaiting, capability, pauseWaiting, queuePause, taskStore } from '../needs.ts';
+import { allOf, cancelWaiting, capability, pauseWaiting, queuePause, taskStore } from '../needs.ts';
 import type { Need } from '../scenario.ts';
 import { untilAnswered } from './call-end.ts';
 import { type Stage, type SweepableCase, sweepable } from './reply-sweep.ts';
@@ -76,10 +76,7 @@ function tasksOf(client: Stage['client']): NonNullable<Stage['client']['broker']
 export const cutControls: readonly SweepableCase[] = controls.map((control) =>
   sweepable<NewTask>({
     label: control.label,
-    needs: (capabilities, harness) => {
-      const found = taskStore('get')(capabilities, harness);
-      return found === true ? control.needs(capabilities, harness) : found;
-    },
+    needs: allOf(taskStore('get'), control.needs),
     async arrange(stage) {
       const task = await stage.t.enqueue({ queue: stage.queue });
       await control.prepare?.(stage, task);

@@ -2,7 +2,7 @@ import type { EnqueueOutcome, NewTask } from '@millrace/core';
 import { buildTasks } from '../context/builders.ts';
 import { shown } from '../context/checks.ts';
 import type { Holder } from '../context/holder.ts';
-import { hook, transactions } from '../needs.ts';
+import { allOf, hook, transactions } from '../needs.ts';
 import { type CallEnd, meaningOf, recoveryMs, untilAnswered } from './call-end.ts';
 import { type Stage, type SweepableCase, sweepable } from './reply-sweep.ts';
 
@@ -14,10 +14,7 @@ export const cutEnqueueOfQueues: SweepableCase = enqueueing('enqueue into severa
 /** The commit of a caller's transaction that enqueues two tasks: both futures are legal, half of one is not. */
 export const cutCommit: SweepableCase = sweepable<NewTask[]>({
   label: 'commit',
-  needs: (capabilities, harness) => {
-    const claimed = transactions(capabilities, harness);
-    return claimed === true ? hook('transaction')(capabilities, harness) : claimed;
-  },
+  needs: allOf(transactions, hook('transaction')),
   arrange: async ({ queue }) => buildTasks(2, () => ({ queue })),
   // What the caller's own driver throws is not the broker's to choose.
   act: async ({ t, client }, tasks) => {
@@ -79,6 +76,7 @@ export async function assessEnqueue(
     const sent = missing;
     const outcomes = await untilAnswered(t, () => client.broker.enqueue(sent), 'enqueueing again');
     missing = refusedOf(t, sent, outcomes, isUnknown);
+    if (missing.length > 0) await t.tempo.pause(t.unitMs / 5);
   }
   // Without idempotent ids, repeating what may have been applied may store it a second time, and no more.
   const copies = t.capabilities.idempotentIds || ended.how === 'answered' ? 1 : 2;

@@ -1,26 +1,15 @@
 import type { ControlOutcome, NewTask } from '@millrace/core';
-import { cancelWaiting, capability, exactCounts, taskStore } from '../needs.ts';
-import type { Need } from '../scenario.ts';
+import { allOf, cancelWaiting, capability, exactCounts, taskStore } from '../needs.ts';
 import { untilAnswered } from './call-end.ts';
 import { type SweepableCase, sweepable } from './reply-sweep.ts';
 
-/** More than adapters do in one request. */
+/** More than some adapters do in one request. */
 const many = 300;
-
-const both =
-  (...needs: readonly Need[]): Need =>
-  (capabilities, harness) => {
-    for (const need of needs) {
-      const answer = need(capabilities, harness);
-      if (answer !== true) return answer;
-    }
-    return true;
-  };
 
 /** Cancelling tasks of several queues in one call. */
 export const cutCancelOfMany: SweepableCase = sweepable<NewTask[]>({
   label: 'cancel of many tasks',
-  needs: both(cancelWaiting, taskStore('get')),
+  needs: allOf(cancelWaiting, taskStore('get')),
   arrange: ({ t, queue }) => t.enqueueMany(20, (index) => ({ queue: `${queue} ${index % 4}` })),
   act: ({ client }, tasks) => client.broker.tasks?.cancel(tasks.map(({ id }) => id)) ?? Promise.resolve([]),
   async assess({ t, client }, tasks, ended) {
@@ -44,7 +33,7 @@ export const cutCancelOfMany: SweepableCase = sweepable<NewTask[]>({
 /** Purging a queue of more tasks than one request removes. */
 export const cutPurgeOfMany: SweepableCase = sweepable<void>({
   label: 'purge of many tasks',
-  needs: both(
+  needs: allOf(
     capability('queues.purge', (c) => c.queues.purge),
     exactCounts,
   ),
