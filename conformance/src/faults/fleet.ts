@@ -55,6 +55,7 @@ export class Fleet {
     if (harness.workerModule === undefined) throw new Error('the scenario needs `processes`');
     const worker = startWorkerProcess({
       module: harness.workerModule,
+      bundle: harness.bundleWorker === true,
       url,
       namespace,
       options: {

@@ -1,12 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import type { HistoryEvent } from '../history/event.ts';
 import { faultEvents, type NotedFault } from '../history/fault-events.ts';
 import { readJournals } from '../history/journal.ts';
+import { bundledModule } from './bundled-module.ts';
+import { findBeside } from './find-beside.ts';
 import { guardProcess } from './guardian.ts';
 import { freezeTree, sendSignal, thawTree } from './process-tree.ts';
 import { type JournalEntry, readJournal } from './worker-journal.ts';
@@ -22,6 +23,8 @@ import type {
 export interface WorkerProcessRequest {
   /** The harness's `workerModule`. TypeScript is run by tsx if it can be found, else by Node itself. */
   readonly module: URL;
+  /** The harness's `bundleWorker`. Without esbuild, and for a heartbeat from a thread, the module runs as it is. */
+  readonly bundle?: boolean;
   readonly url: string;
   readonly namespace: string;
   readonly options?: WorkerProcessOptions;
@@ -74,7 +77,10 @@ export const longestStartMs = 60_000;
 
 /** Starts a worker process. It is gone with `close`, and also when this process ends in whatever way. */
 export function startWorkerProcess(request: WorkerProcessRequest): WorkerProcess {
-  const { module, url, namespace, options = {}, preload = [], environment, flags = [] } = request;
+  const { url, namespace, options = {}, preload = [], environment, flags = [] } = request;
+  // A thread resolves packages by itself, and may find TypeScript.
+  const bundles = request.bundle === true && options.heartbeatThread === undefined;
+  const module = (bundles ? bundledModule(request.module) : undefined) ?? request.module;
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-worker-'));
   const journal = path.join(folder, 'journal.ndjson');
   const history = path.join(folder, 'history.ndjson');
@@ -229,8 +235,8 @@ function typescriptFlags(module: URL): string[] {
   // Not `includes('tsx')`: pnpm names the peers of a package in its folder, and vitest has tsx among its own.
   const hasTsx = process.execArgv.some((flag) => /(^|=|\/node_modules\/)tsx(\/|$)/.test(flag));
   if (!/\.[cm]?tsx?$/.test(module.pathname) || hasTsx) return [];
-  const tsx = findTsx('tsx', module);
-  if (tsx !== undefined) return [`--import=${tsx}`];
+  const tsx = findBeside('tsx', module);
+  if (tsx !== undefined) return [`--import=${tsx.href}`];
   // Node strips types by itself from 22.18 on.
   if ((process.features as { typescript?: unknown }).typescript) return [];
   throw new Error(
@@ -240,20 +246,8 @@ function typescriptFlags(module: URL): string[] {
 
 /** tsx leaves threads to themselves; this registers it in each. */
 function threadFlags(module: URL): string[] {
-  const tsx = /\.[cm]?tsx?$/.test(module.pathname) ? findTsx('tsx/esm/api', module) : undefined;
+  const tsx = /\.[cm]?tsx?$/.test(module.pathname) ? findBeside('tsx/esm/api', module) : undefined;
   if (tsx === undefined) return [];
-  const source = `import{register}from${JSON.stringify(tsx.replace(/\.cjs$/, '.mjs'))};register()`;
+  const source = `import{register}from${JSON.stringify(tsx.href.replace(/\.cjs$/, '.mjs'))};register()`;
   return [`--import=data:text/javascript,${encodeURIComponent(source)}`];
-}
-
-/** Where a part of tsx lies: beside the module, in the project, or beside this package. */
-function findTsx(part: string, module: URL): string | undefined {
-  for (const place of [module, pathToFileURL(path.join(process.cwd(), 'package.json')), import.meta.url]) {
-    try {
-      return pathToFileURL(createRequire(place).resolve(part)).href;
-    } catch {
-      // Not installed there.
-    }
-  }
-  return undefined;
 }

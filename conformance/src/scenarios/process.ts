@@ -186,10 +186,11 @@ export function processTtlMs(t: ScenarioContext): number {
 
 /** A worker process that claims, with a short ttl; gone at the end, whatever state it is in. */
 export async function startWorker(t: ScenarioContext, options: WorkerProcessOptions = {}): Promise<WorkerProcess> {
-  const { workerModule } = t.harness;
+  const { workerModule, bundleWorker = false } = t.harness;
   if (workerModule === undefined) throw new Error('the harness has no workerModule');
   const worker = startWorkerProcess({
     module: workerModule,
+    bundle: bundleWorker,
     url: t.client.target.url,
     namespace: t.namespace,
     options: {

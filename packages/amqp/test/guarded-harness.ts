@@ -37,7 +37,7 @@ export function guardedHarness(store: GuardStore, link: 'store' | 'messages'): B
   return {
     name: `amqp-${store.kind}`,
     ...(url !== '' && { url }),
-    ...(store.workerModule !== undefined && { workerModule: store.workerModule }),
+    ...(store.workerModule !== undefined && { workerModule: store.workerModule, bundleWorker: true }),
     connect: ({ url: way, ...target }) =>
       noting(target.namespace, guardedAt(store, { ...target, [link === 'store' ? 'storeUrl' : 'amqpUrl']: way })),
     drop: async ({ namespace }) => {

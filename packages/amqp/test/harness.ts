@@ -70,6 +70,7 @@ export function harnessAt(url: string, queues: readonly QueueOptions[] = []): Br
     name: 'amqp',
     url,
     workerModule: new URL('worker.ts', import.meta.url),
+    bundleWorker: true,
     connect: (target) => noting(target.namespace, brokerAt(target, { queues })),
     drop: ({ namespace }) => dropNamespace(url, namespace),
     backend: async () => {

@@ -78,6 +78,7 @@ export function harnessAt(url: string): BrokerHarness {
     name: 'postgres',
     url,
     workerModule: new URL('worker.ts', import.meta.url),
+    bundleWorker: true,
     connect: (target) => brokerAt(target),
     drop: ({ namespace }) =>
       ask(async (client) => {

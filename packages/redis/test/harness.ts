@@ -201,6 +201,7 @@ export function harnessAt(name: string, url: string): BrokerHarness {
     name,
     url,
     workerModule: new URL('worker.ts', import.meta.url),
+    bundleWorker: true,
     connect: (target) => brokerAt(target),
     drop: ({ namespace }) => drop(url, namespace),
     hooks: hooksAt(url),
