@@ -1,7 +1,13 @@
 import { availableParallelism } from 'node:os';
-import { configDefaults, defineConfig } from 'vitest/config';
-import { lanes } from './tools/lanes.mjs';
+import { defineConfig } from 'vitest/config';
+import { CHOSEN_LANES, lanes, projectsOf } from './tools/lanes.mjs';
 import { TestOrder } from './tools/test-order.mjs';
+
+const chosen = process.env[CHOSEN_LANES]?.split(',') ?? Object.keys(lanes);
+
+const processors = availableParallelism();
+// The others wait for servers and clocks more than for the processor.
+const workers = Number(process.env.MILLRACE_TEST_WORKERS) || Math.max(5, processors + 1);
 
 export default defineConfig({
   test: {
@@ -9,19 +15,18 @@ export default defineConfig({
     retry: 0,
     // A forgotten `.only` would silently turn the other tests into skips.
     allowOnly: false,
-    // Most tests wait for servers and clocks rather than for the processor. Vitest's own `--maxWorkers` does not reach
-    // projects that extend this.
-    maxWorkers: Number(process.env.MILLRACE_TEST_WORKERS) || Math.max(4, availableParallelism() + 1),
     sequence: { sequencer: TestOrder },
-    projects: Object.entries(lanes).map(([name, lane]) => ({
+    projects: projectsOf(chosen).map(({ name, include, timeoutMs, isolate, computes }) => ({
       extends: true,
       test: {
         name,
-        include: lane.include,
-        exclude: [...configDefaults.exclude, ...(lane.exclude ?? [])],
-        testTimeout: lane.timeoutMs,
-        hookTimeout: lane.timeoutMs,
-        isolate: lane.isolate,
+        include,
+        testTimeout: timeoutMs,
+        hookTimeout: timeoutMs,
+        isolate,
+        // Vitest's own `--maxWorkers` does not reach projects that extend this.
+        maxWorkers: computes ? Math.min(processors + 1, workers) : workers,
+        sequence: { groupOrder: computes ? 0 : 1 },
       },
     })),
   },

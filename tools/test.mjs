@@ -2,10 +2,9 @@
 // and ends with the line `N passed, N failed, N skipped`.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { exitWithNpm } from './exit-with-npm.mjs';
-import { lanes } from './lanes.mjs';
+import { CHOSEN_LANES, lanes } from './lanes.mjs';
 import { ensureInstalled } from './pnpm.mjs';
 import { keepTemporaryFilesInMemory } from './servers/in-memory.mjs';
 import { startPgbouncer } from './servers/pgbouncer.mjs';
@@ -76,18 +75,16 @@ async function startServers() {
 async function runVitest(environment) {
   const summaryFile = path.join(keeper.temporaryFolder('summary'), 'summary.json');
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const projects = chosen.flatMap((name) => ['--project', name]);
-  const onlyComputes = chosen.every((name) => lanes[name].computes);
   const reporters = ['--reporter', 'dot', '--reporter', path.join(root, 'tools', 'summary-reporter.mjs')];
-  const child = keeper.spawn(process.execPath, [vitest, 'run', ...projects, ...reporters, ...vitestArguments], {
+  const child = keeper.spawn(process.execPath, [vitest, 'run', ...reporters, ...vitestArguments], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     // Where the same was seen elsewhere, a part of the suite is enough day by day; `--all` runs the whole.
     env: {
       ...process.env,
       ...environment,
-      ...(onlyComputes && { MILLRACE_TEST_WORKERS: String(availableParallelism()) }),
       ...(all && { MILLRACE_TEST_ALL: '1' }),
+      [CHOSEN_LANES]: chosen.join(','),
       [SUMMARY_FILE]: summaryFile,
     },
   });
