@@ -25,7 +25,7 @@ export const beatScenarios: readonly Scenario[] = [
         if (answer === 'alive') beatenAt = begun;
         return answer;
       };
-      const kept = await t.holder({ own: true, ttlMs: t.shortTtlMs, beatenAt: () => beatenAt });
+      const kept = await t.holder({ own: true, ttlMs: t.heardTtlMs, beatenAt: () => beatenAt });
       await t.enqueue();
       const delivery = await kept.claimOne();
       const forgotten = await t.mortal();
@@ -33,7 +33,7 @@ export const beatScenarios: readonly Scenario[] = [
       await forgotten.claimOne({ queues: ['forgotten'] });
       kept.freeze();
       forgotten.freeze();
-      for (let third = 0; third < 6; third++) {
+      for (let third = 0; third < 5; third++) {
         await t.advance(kept.ttlMs / 3);
         t.equal(await beatFor(kept.session.id), 'alive', 'the answer to a beat for a session that stands still');
         await t.maintain();

@@ -1,3 +1,4 @@
+import type { NewTask } from '@millrace/core';
 import type { Scenario } from '../scenario.ts';
 import { checkPush } from './wake-up.ts';
 
@@ -143,26 +144,31 @@ export const concurrency: readonly Scenario[] = [
       const holders = await Promise.all(
         Array.from({ length: 6 }, (_unused, index) => t.holder({ own: index % 3 === 0 })),
       );
-      const started = t.now();
       const waited: number[] = [];
-      const waiting = holders.map((holder) =>
-        t.underway(
-          holder.claim({ waitMs: Math.round(3 * t.budgetMs) }).then((deliveries) => {
-            waited.push(t.now() - started);
-            return deliveries;
-          }),
-        ),
-      );
-      await t.moment();
-      const tasks = [];
-      for (let index = 0; index < holders.length; index++) tasks.push(await t.enqueue());
-      const deliveries = await t.soon(Promise.all(waiting), 'the waking of all claims', 4 * t.budgetMs);
-      const ids = deliveries.flat().map((delivery) => delivery.lease.taskId);
-      t.equal(ids.sort(), tasks.map((task) => task.id).sort(), 'ids delivered');
-      t.ok(
-        deliveries.every((each) => each.length === 1),
-        'each claim got one',
-      );
+      // What makes one round late makes all its claims late: the median needs several rounds.
+      for (let round = 0; round < 5; round++) {
+        const answers: number[] = [];
+        const waiting = holders.map((holder) =>
+          t.underway(
+            holder.claim({ waitMs: Math.round(3 * t.budgetMs) }).then((deliveries) => {
+              answers.push(t.now());
+              return deliveries;
+            }),
+          ),
+        );
+        await t.moment();
+        const tasks: NewTask[] = [];
+        for (let index = 0; index < holders.length; index++) tasks.push(await t.enqueue());
+        const enqueuedAt = t.now();
+        const deliveries = await t.soon(Promise.all(waiting), 'the waking of all claims', 4 * t.budgetMs);
+        waited.push(...answers.map((at) => at - enqueuedAt));
+        const ids = deliveries.flat().map((delivery) => delivery.lease.taskId);
+        t.equal(ids.sort(), tasks.map((task) => task.id).sort(), 'ids delivered');
+        t.ok(
+          deliveries.every((each) => each.length === 1),
+          'each claim got one',
+        );
+      }
       checkPush(t, waited);
     },
   },
