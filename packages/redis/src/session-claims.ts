@@ -6,7 +6,9 @@ import {
   isMillraceError,
   type StopRequest,
 } from '@millrace/core';
+import { withDeadline } from '@millrace/core/adapter';
 import { type Claimant, type Claimed, claimByIds, claimFromQueue, findStrays, planClaims } from './claim.ts';
+import { DeadlineError, explainFailure } from './errors.ts';
 import type { Locator } from './locator.ts';
 import { QueueLooks } from './queue-looks.ts';
 
@@ -22,6 +24,11 @@ export interface HeldTask {
 export interface ClaimTime {
   readonly clock: Clock;
   readonly operationTimeoutMs: number;
+}
+
+/** Timers count whole milliseconds: one may fire in the last before its time. */
+function isOver(leftMs: number): boolean {
+  return leftMs < 1;
 }
 
 /** Most tasks taken by one script: others wait while it runs. */
@@ -106,7 +113,7 @@ export class SessionClaims {
     // What is not well formed would be sent as something else.
     const open = ids.filter((id) => id.isWellFormed() && !verdicts.has(id));
     try {
-      const givesUp = (): boolean => isLost || (failure !== undefined && clock.monotonic() >= until);
+      const givesUp = (): boolean => isLost || (failure !== undefined && isOver(until - clock.monotonic()));
       if (open.length > 0) await this.#locator.ask(open, 'session.claimTasks', ask, givesUp);
       if (isLost) return 'lost';
       if (failure !== undefined && open.some((id) => !verdicts.has(id))) throw failure;
@@ -187,10 +194,13 @@ export class SessionClaims {
     until: number,
   ): Promise<boolean> {
     const { clock } = this.#time;
-    let unanswered: unknown;
+    const leftMs = (): number => until - clock.monotonic();
+    let unanswered: Error | undefined;
     for (let open = ids; ; ) {
       if (this.#uncertain.has(queue)) {
-        await this.#recoverQueue(queue).catch((error: unknown) => {
+        const late = (): Error =>
+          explainFailure(new DeadlineError(), { op: 'session.claimTasks', sent: false, writes: true }).error;
+        await withDeadline(this.#recoverQueue(queue), Math.max(0, leftMs()), late, clock).catch((error: unknown) => {
           throw unanswered ?? error;
         });
       }
@@ -199,21 +209,20 @@ export class SessionClaims {
       if (open.length === 0) return true;
       const claim = { queue, joins: !this.joined.has(queue), ids: open };
       try {
-        const timeoutMs = Math.max(1, until - clock.monotonic());
-        const answers = await this.#track(queue, claimByIds(this.#claimant, claim, timeoutMs));
+        const answers = await this.#track(queue, claimByIds(this.#claimant, claim, Math.max(1, leftMs())));
         if (answers === 'lost') return false;
         for (const [id, answer] of answers) {
           if (answer.status === 'elsewhere') continue;
           if (answer.status === 'claimed' || answer.status === 'ours') this.joined.add(queue);
           if (answer.status !== 'ours') verdicts.set(id, answer);
-          else if (this.held.has(id) || clock.monotonic() >= until) verdicts.set(id, { status: 'held' });
+          else if (this.held.has(id) || isOver(leftMs())) verdicts.set(id, { status: 'held' });
           // Given to us without our knowing: the answer that said so is gone, or this one is of a second time.
           else this.#uncertain.add(queue);
           if (answer.status === 'claimed') this.#remember([answer.delivery]);
         }
         open = open.filter((id) => answers.get(id)?.status !== 'elsewhere');
       } catch (error) {
-        if (!isMillraceError(error, 'INDETERMINATE') || clock.monotonic() >= until) throw unanswered ?? error;
+        if (!isMillraceError(error, 'INDETERMINATE') || isOver(leftMs())) throw unanswered ?? error;
         unanswered = error;
       }
     }
