@@ -168,14 +168,14 @@ test('a claim by id whose answer was lost is answered all the same, charged once
 
 test('a claim by id into silence ends by its deadline; asking again brings what it took', async () => {
   const link = await newLink();
-  const broker = newBroker({ url: link.url, operationTimeout: 700 });
+  const broker = newBroker({ url: link.url, operationTimeout: 2_000 });
   await broker.open();
   await broker.enqueue([newTask({ id: 'one' }), newTask({ id: 'two' })]);
   const session = await openSession(broker);
   link.swallowAnswers(true);
   const started = Date.now();
   expect(await rejectionOf(claimTasks(session, 'one'))).toMatchObject({ code: 'INDETERMINATE' });
-  expect(Date.now() - started).toBeLessThan(1_300);
+  expect(Date.now() - started).toBeLessThan(3_700);
   link.swallowAnswers(false);
   const verdicts = await claimTasks(session, 'two', 'one');
   expect(statusesOf(verdicts)).toEqual(['claimed', 'claimed']);
@@ -185,7 +185,7 @@ test('a claim by id into silence ends by its deadline; asking again brings what 
 test('what nobody asks for again after its answer was lost is back with the next heartbeat, not charged', async () => {
   const link = await newLink();
   const schema = newSchema();
-  const [near, far] = [newBroker({ url: link.url, schema, operationTimeout: 700 }), newBroker({ schema })];
+  const [near, far] = [newBroker({ url: link.url, schema, operationTimeout: 2_000 }), newBroker({ schema })];
   await Promise.all([near.open(), far.open()]);
   await far.enqueue([newTask({ id: 'one' }), newTask({ id: 'two' })]);
   const [session, other] = [await openSession(near, 6_000), await openSession(far)];
@@ -206,7 +206,7 @@ test('what nobody asks for again after its answer was lost is back with the next
   asking.abort();
   await busy;
   // A third of its time to live, and a while for the machine.
-  expect(Date.now() - started).toBeLessThan(2_000 + 1_500);
+  expect(Date.now() - started).toBeLessThan(2_000 + 3_000);
   expect(verdict).toMatchObject({ delivery: { lease: { taskId: 'one', attempt: 1, fence: 2 } } });
   expect(session.lost.aborted).toBe(false);
 });

@@ -96,14 +96,14 @@ test('after the server ended every connection, everything goes on by itself', as
 
 test('a write whose answer is swallowed is indeterminate by the deadline, and its connection is not used again', async () => {
   const link = await newLink();
-  const broker = newBroker({ url: link.url, operationTimeout: 600 });
+  const broker = newBroker({ url: link.url, operationTimeout: 2_000 });
   await broker.open();
   await broker.enqueue([newTask()]);
   link.swallowAnswers(true);
   const started = Date.now();
   const error = await rejectionOf(broker.enqueue([newTask({ id: 'lost' })]));
   expect(error).toMatchObject({ code: 'INDETERMINATE', retryable: 'idempotent-only' });
-  expect(Date.now() - started).toBeLessThan(3_000);
+  expect(Date.now() - started).toBeLessThan(5_000);
   link.swallowAnswers(false);
   expect(await broker.enqueue([newTask({ id: 'lost' })])).toEqual([{ status: 'duplicate', existingId: 'lost' }]);
   expect(await broker.tasks.count({})).toBe(2);
@@ -171,21 +171,21 @@ test('a second settle whose answer was lost is stale: what the first one did is 
 
 test('a claim into silence ends by its deadline, and what it took is found by the next', async () => {
   const link = await newLink();
-  const broker = newBroker({ url: link.url, operationTimeout: 700 });
+  const broker = newBroker({ url: link.url, operationTimeout: 2_000 });
   await broker.open();
   await broker.enqueue([newTask({ id: 'one' })]);
   const session = await openSession(broker);
   link.swallowAnswers(true);
   const started = Date.now();
   expect(await rejectionOf(session.claim(claimOf()))).toMatchObject({ code: 'INDETERMINATE' });
-  expect(Date.now() - started).toBeLessThan(1_300);
+  expect(Date.now() - started).toBeLessThan(3_700);
   link.swallowAnswers(false);
   expect((await session.claim(claimOf())).map(({ lease }) => lease.taskId)).toEqual(['one']);
 });
 
 test('a settle ends by its deadline, unknown, when the server stays away', async () => {
   const link = await newLink();
-  const broker = newBroker({ url: link.url, operationTimeout: 700 });
+  const broker = newBroker({ url: link.url, operationTimeout: 2_000 });
   await broker.open();
   await broker.enqueue([newTask()]);
   const session = await openSession(broker);
@@ -193,14 +193,14 @@ test('a settle ends by its deadline, unknown, when the server stays away', async
   link.swallowAnswers(true);
   const started = Date.now();
   expect(await session.settle([{ type: 'complete', lease: delivery!.lease }])).toEqual(['unknown']);
-  expect(Date.now() - started).toBeLessThan(4_000);
+  expect(Date.now() - started).toBeLessThan(6_000);
 });
 
 test('tasks a session holds without knowing are given back', async () => {
   const schema = newSchema();
-  const broker = newBroker({ schema, operationTimeout: 200 });
+  const broker = newBroker({ schema, operationTimeout: 2_000 });
   await broker.open();
-  const session = await openSession(broker, 600);
+  const session = await openSession(broker, 3_000);
   await broker.enqueue([newTask({ id: 'stray' })]);
   // As if a claim had been carried out after everybody had given it up.
   await withClient(serverUrl, (client) =>

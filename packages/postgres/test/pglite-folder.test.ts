@@ -165,7 +165,7 @@ async function occupy(database: PGlite): Promise<() => Promise<void>> {
 test('a call whose deadline is over before its turn says that it was not sent, and is not', async () => {
   const database = await PGlite.create();
   onTestFinished(() => database.close());
-  const broker = pgliteBroker({ database, operationTimeout: 500 });
+  const broker = pgliteBroker({ database, operationTimeout: 2_000 });
   onTestFinished(() => broker.close());
   await broker.open();
   const release = await occupy(database);

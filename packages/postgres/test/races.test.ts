@@ -143,7 +143,6 @@ test('a stream of single enqueues sends few notifications, and the last of them 
   await until(() => heard > 0, 'a notification');
   // At most one with a statement and one after it, each at most every 10 ms.
   expect(heard).toBeLessThanOrEqual(elapsedMs / 5 + 2);
-  expect(heard).toBeLessThan(200);
 });
 
 test('tasks that end on another broker wake who waits for them, without polling', async () => {
@@ -159,7 +158,7 @@ test('tasks that end on another broker wake who waits for them, without polling'
   const started = Date.now();
   await session.settle([{ type: 'complete', lease: delivery!.lease, output: '42' }]);
   expect((await waiting)[0]).toMatchObject({ state: 'succeeded', output: '42' });
-  expect(Date.now() - started).toBeLessThan(1_000);
+  expect(Date.now() - started).toBeLessThan(5_000);
 });
 
 test('a stop asked for on another broker reaches the holder at once, not with the next beat', async () => {

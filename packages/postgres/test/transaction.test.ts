@@ -72,7 +72,7 @@ test('a delay counts from the call, not from the beginning of the transaction', 
 });
 
 test('a key held by an open transaction of somebody else is waited for, not for ever', async () => {
-  const broker = newBroker({ operationTimeout: '1s' });
+  const broker = newBroker({ operationTimeout: '4s' });
   await broker.open();
   const client = await newClient();
   await client.query('begin');

@@ -89,11 +89,11 @@ test('a session that was given nothing is nowhere, and is not lost for it', asyn
   const prefix = newPrefix();
   const broker = newBroker({ prefix });
   await broker.open();
-  const session = await openSession(broker, 600);
+  const session = await openSession(broker, 2_000);
   await broker.enqueue([newTask({ id: 'later', delayMs: 60_000 })]);
   expect(statusesOf(await claimTasks(session, 'later', 'nobody'))).toEqual(['early', 'gone']);
   expect(await newClient().keys(`${prefix}:*:session`)).toEqual([]);
-  await new Promise((resolve) => setTimeout(resolve, 900));
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
   expect(session.lost.aborted).toBe(false);
   await broker.enqueue([newTask({ id: 'now' })]);
   expect(statusesOf(await claimTasks(session, 'now'))).toEqual(['claimed']);
@@ -170,14 +170,14 @@ test('a claim by id that ioredis sends twice gives its tasks once, and to whoeve
 test('a claim by id into silence ends by its deadline; asking again brings what it took', async () => {
   const proxy = await newProxy();
   const prefix = newPrefix();
-  const broker = newBroker({ url: proxy.url(serverUrl), prefix, operationTimeout: 500 });
+  const broker = newBroker({ url: proxy.url(serverUrl), prefix, operationTimeout: 2_000 });
   await broker.open();
   const session = await openSession(broker);
   await broker.enqueue([newTask({ id: 'one' }), newTask({ id: 'two' })]);
   const hole = proxy.blackhole('in');
   const started = Date.now();
   expect(await rejectionOf(claimTasks(session, 'one'))).toMatchObject({ code: 'INDETERMINATE' });
-  expect(Date.now() - started).toBeLessThan(1_500);
+  expect(Date.now() - started).toBeLessThan(3_700);
   hole.heal();
   let verdicts: ClaimVerdict[] = [];
   await until(async () => {
@@ -191,7 +191,7 @@ test('a claim by id into silence ends by its deadline; asking again brings what 
 test('what nobody asks for again after its answer was lost is back with the next heartbeat, not charged', async () => {
   const proxy = await newProxy();
   const prefix = newPrefix();
-  const near = newBroker({ url: proxy.url(serverUrl), prefix, operationTimeout: 500 });
+  const near = newBroker({ url: proxy.url(serverUrl), prefix, operationTimeout: 2_000 });
   const far = newBroker({ prefix });
   await Promise.all([near.open(), far.open()]);
   const [session, other] = [await openSession(near, 6_000), await openSession(far)];
@@ -214,7 +214,7 @@ test('what nobody asks for again after its answer was lost is back with the next
   asking.abort();
   await busy;
   // A third of its time to live, and a while for the machine.
-  expect(Date.now() - started).toBeLessThan(2_000 + 1_500);
+  expect(Date.now() - started).toBeLessThan(2_000 + 3_000);
   expect(verdict).toMatchObject({ delivery: { lease: { taskId: 'one', attempt: 1 } } });
   expect(session.lost.aborted).toBe(false);
 });

@@ -69,7 +69,7 @@ test('a queue goes on working while its slot moves to another node', async () =>
   const prefix = newPrefix(url);
   const broker = newBroker({ url, prefix });
   await broker.open();
-  const hasty = newBroker({ url, prefix, operationTimeout: 300 });
+  const hasty = newBroker({ url, prefix, operationTimeout: 1_000 });
   await hasty.open();
   const session = await openSession(broker);
   await broker.enqueue([newTask(), newTask()]);

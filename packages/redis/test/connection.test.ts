@@ -195,7 +195,7 @@ test('ioredis that sends commands twice behind our back stores and settles once,
 
 test('what waits for more replicas than there are says that it may be lost', async () => {
   const url = await ownServer();
-  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 400 });
+  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_000 });
   expect((await broker.open()).durability).toBe('replicated');
   expect(await rejectionOf(broker.enqueue([newTask()]))).toMatchObject({
     code: 'INDETERMINATE',
@@ -223,7 +223,7 @@ test('a replica is unavailable by the deadline, and works once it is a master', 
     '--replica-serve-stale-data',
     'yes',
   ]);
-  const broker = newBroker({ url, prefix: 'p', operationTimeout: 500 });
+  const broker = newBroker({ url, prefix: 'p', operationTimeout: 2_000 });
   expect(await rejectionOf(broker.open())).toMatchObject({ code: 'UNAVAILABLE' });
   await newClient(url).call('replicaof', 'no', 'one');
   await until(

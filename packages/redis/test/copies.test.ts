@@ -51,11 +51,11 @@ test('a write without a copy does not keep heartbeats waiting behind it', async 
   const setup = newBroker({ url, prefix: 'p' });
   await setup.open();
   await setup.enqueue([newTask()]);
-  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_500 });
+  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 6_000 });
   await broker.open();
-  const session = await openSession(broker, 600);
+  const session = await openSession(broker, 2_000);
   const claiming = rejectionOf(session.claim(claimOf()));
-  // Nothing was answered yet when four times the ttl is over; the session is trusted all along.
+  // Nothing was answered yet when three times the ttl is over; the session is trusted all along.
   const writes = Array.from({ length: 20 }, () => rejectionOf(broker.enqueue([newTask()])));
   expect(await Promise.all(writes)).toEqual(writes.map(() => expect.objectContaining(tooFew)));
   expect(await claiming).toMatchObject({ code: expect.stringMatching(/^(INDETERMINATE|UNAVAILABLE)$/) });
@@ -124,7 +124,7 @@ class LeavingAtWait extends Redis {
 test('a question for copies that was never sent does not make the write before it one that never happened', async () => {
   const { url, broker: other } = await pair();
   const connect = (): Redis => new LeavingAtWait(url, { lazyConnect: true, protocol: 2, enableOfflineQueue: false });
-  const broker = redisBroker({ connect, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_000 });
+  const broker = redisBroker({ connect, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 10_000 });
   onTestFinished(() => broker.close());
   await broker.open();
   const [first, second] = [newTask({ fresh: true }), newTask({ fresh: true })];
