@@ -25,7 +25,7 @@ export default defineConfig({
         hookTimeout: timeoutMs,
         isolate,
         // Vitest's own `--maxWorkers` does not reach projects that extend this.
-        maxWorkers: computes ? Math.min(processors + 1, workers) : workers,
+        maxWorkers: computes ? Math.min(processors, workers) : workers,
         sequence: { groupOrder: computes ? 0 : 1 },
       },
     })),
