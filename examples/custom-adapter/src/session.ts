@@ -41,7 +41,8 @@ export function openSession({ store, clock, wakeups, sessions }: Client, options
   }
 
   function take({ queues, names, limit, signal }: core.ClaimRequest, now: number): core.Delivery[] {
-    store.maintain(clock);
+    // At the same moment: what this takes back is due now.
+    store.maintain(clock, undefined, now);
     if (!isAlive() || signal?.aborted === true) return [];
     const due = store
       .find((row) => row.runAt <= now && core.transition(row.state, 'claim') !== undefined)

@@ -115,8 +115,7 @@ export class Store {
   }
 
   /** Takes back tasks whose session fell silent or ended with its process, ends late ones, removes old ones. */
-  maintain(clock: core.Clock, limit?: number): core.MaintenanceReport {
-    const now = clock.now();
+  maintain(clock: core.Clock, limit?: number, now = clock.now()): core.MaintenanceReport {
     const lapsed = [...this.sessions].filter(([, { until }]) => until <= clock.monotonic());
     for (const [id, { lose }] of lapsed) if (this.sessions.delete(id)) lose('it was silent for too long');
     const orphans = this.find(({ session }) => session !== undefined && !this.sessions.has(session), limit);
