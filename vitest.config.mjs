@@ -6,7 +6,7 @@ import { TestOrder } from './tools/test-order.mjs';
 const chosen = process.env[CHOSEN_LANES]?.split(',') ?? Object.keys(lanes);
 
 const processors = availableParallelism();
-// The others wait for servers and clocks more than for the processor.
+// The others wait more than they compute.
 const workers = Number(process.env.MILLRACE_TEST_WORKERS) || Math.max(5, processors + 1);
 
 export default defineConfig({

@@ -1,8 +1,8 @@
 // The lanes of `npm test -- --only a,b`: which files belong to each, and which servers they need; tools/test.mjs starts
 // those. vitest.config.mjs makes one vitest project of each, or of all that name the same one. `computes`: its tests wait
 // for little but the processor; they come first, as many files at once as there are processors: more would only hinder
-// each other. `isolate: false`: its files leave nothing behind in their process, so the next one of the project
-// need not load everything anew.
+// each other. The others wait for servers, processes and clocks. `isolate: false`: its files leave nothing behind in
+// their process, so the next one of the project need not load everything anew.
 
 /** @type {Record<string, { include: string[], servers: string[], timeoutMs: number, project?: string, isolate?: boolean, computes?: boolean }>} */
 export const lanes = {
@@ -70,7 +70,6 @@ export const lanes = {
     include: ['examples/!(amqp-wire)/test/**/*.test.ts'],
     servers: ['postgres', 'redis', 'rabbitmq'],
     timeoutMs: 120_000,
-    computes: true,
   },
 };
 

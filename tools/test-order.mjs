@@ -1,45 +1,50 @@
 // The order of test files. Those that take long come first, so that none of them is what everybody waits for at the end;
-// and one that mostly waits for servers goes beside one that computes, so that neither processors nor patience run out.
+// and where it can be chosen, one that waits for clocks and processes goes beside one that computes.
 // A fresh clone knows no durations, and vitest would begin with the largest files, which are the quickest here.
 import { BaseSequencer } from 'vitest/node';
 
-/** Each the longest first. */
-const WAITING = [
+/** Files not named here come last. The two parts never run at the same time (see lanes.mjs). */
+const ORDER = [
+  // What computes.
+  /pglite-conformance/,
+  /runners\.test\.mjs/,
+  /pglite-folder/,
+  /memory\/test|pglite|(conformance|tools)\/.*\.test/,
+  // What waits.
   /amqp\/test\/conformance/,
   /redis\/test\/faults/,
   /postgres\/test\/faults/,
-  /amqp\/test\/faults/,
-  /delays|fault-mutants|redis\/test\/mutants/,
-  /soak|guarded-traps|heartbeat-thread|long-tasks/,
-  /fault-|guarded-(traps|broker|kill)|traps|connection\.test/,
-];
-const COMPUTING = [
-  /pglite-conformance/,
+  /guarded-conformance/,
   /many-files/,
-  /guarded-conformance|pooler-conformance/,
-  /runners/,
-  /digest\/test/,
-  /conformance\.test|mutants|pglite|model/,
+  /amqp\/test\/faults/,
+  /pooler-conformance/,
+  /delays/,
+  /postgres\/test\/fault-mutants/,
+  /postgres\/test\/conformance/,
+  /soak/,
+  /redis\/test\/fault-mutants/,
+  /redis\/test\/conformance/,
+  /heartbeat-thread/,
+  /guarded-traps/,
+  /digest\/test\/(servers|fresh-run)/,
+  /copies|fault-sentinel/,
+  /digest\/test\/resume/,
+  /cluster-conformance/,
+  /standing|long-tasks/,
+  /digest\/test\/shared-run/,
+  /postgres\/test\/model|process-mutants/,
+  /beat-mutants|connection\.test/,
+  /guarded-|fault-|mutants|traps/,
+  /digest\/test\/(dead-files|usage)/,
+  /claim-by-id|races|plans|broker\.test/,
 ];
 
 export class TestOrder extends BaseSequencer {
   async sort(files) {
-    const waiting = ranked(files, WAITING);
-    const remaining = files.filter((file) => !waiting.includes(file));
-    const computing = ranked(remaining, COMPUTING);
-    const others = remaining.filter((file) => !computing.includes(file));
-    return [...alternately(waiting, computing), ...others];
+    const rank = ({ moduleId }) => {
+      const found = ORDER.findIndex((pattern) => pattern.test(moduleId));
+      return found < 0 ? ORDER.length : found;
+    };
+    return [...files].sort((first, second) => rank(first) - rank(second));
   }
-}
-
-function ranked(files, patterns) {
-  const rank = ({ moduleId }) => patterns.findIndex((pattern) => pattern.test(moduleId));
-  return files.filter((file) => rank(file) >= 0).sort((first, second) => rank(first) - rank(second));
-}
-
-function alternately(first, second) {
-  const length = Math.max(first.length, second.length);
-  return Array.from({ length }, (_unused, index) => [first[index], second[index]])
-    .flat()
-    .filter((file) => file !== undefined);
 }
