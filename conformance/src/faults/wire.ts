@@ -1,5 +1,6 @@
 import { Client } from '../context/client.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
+import { untilAnswered } from './call-end.ts';
 import { endpointOf } from './endpoint-url.ts';
 import { startProxy, type TcpProxy } from './tcp-proxy.ts';
 
@@ -34,10 +35,10 @@ export async function layWire(t: ScenarioContext): Promise<Wire> {
   return { proxy, url, connect: () => connectImpatient(t, url), open: () => openImpatient(t, url) };
 }
 
-/** An opened client with the deadline of those that meet faults. */
+/** An opened client with the deadline of those that meet faults, which a busy machine may miss where there is none yet. */
 export async function openImpatient(t: ScenarioContext, url: string = t.harness.url ?? ''): Promise<Client> {
   const client = connectImpatient(t, url);
-  await t.soon(client.broker.open(), 'the opening of a client that will meet faults');
+  await untilAnswered(t, () => client.broker.open(), 'the opening of a client that will meet faults');
   return client;
 }
 
