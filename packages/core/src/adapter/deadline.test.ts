@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { ManualClock, turns } from '../../test/manual-clock.ts';
 import { Deadlines, reconnectDelay, sleep, throwIfAborted, withDeadline } from './deadline.ts';
@@ -45,6 +46,22 @@ describe('withDeadline', () => {
     await limited;
     fail(new Error('too late to matter'));
     await turns();
+  });
+});
+
+describe('an answer that came while the process was busy', () => {
+  const late = (): Error => new Error('late');
+
+  it.each([
+    ['withDeadline', (work: Promise<string>) => withDeadline(work, 20, late)],
+    ['Deadlines', (work: Promise<string>) => new Deadlines().within(work, 20, late)],
+  ])('is read before %s gives up', async (_name, within) => {
+    // From here on timers fire before anything is read.
+    await turns(1);
+    const limited = within(stat('.').then(() => 'read'));
+    const until = performance.now() + 60;
+    while (performance.now() < until);
+    expect(await limited).toBe('read');
   });
 });
 

@@ -22,6 +22,9 @@ export function sleep(ms: number, signal?: AbortSignal, clock: Clock = systemClo
   });
 }
 
+/** A process that was busy until the time was over may have the answer already, unread: it is read first. */
+const afterReading: (giveUp: () => void) => void = setImmediate;
+
 /**
  * Settles like `work`, or rejects with `late()` once `ms` are over. `work` is not stopped: the caller must give up
  * the connection it runs on, because its answer can no longer be told apart from the next one's.
@@ -33,7 +36,7 @@ export function withDeadline<T>(
   clock: Clock = systemClock,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(() => reject(late()), ms, { keepAlive: true });
+    const timer = clock.setTimer(() => afterReading(() => reject(late())), ms, { keepAlive: true });
     work.then(
       (value) => {
         clock.clearTimer(timer);
@@ -99,7 +102,7 @@ export class Deadlines {
     for (const watched of this.#watched) {
       if (watched.until <= now) {
         this.#watched.delete(watched);
-        watched.expire();
+        afterReading(watched.expire);
       } else {
         next = Math.min(next, watched.until);
       }
