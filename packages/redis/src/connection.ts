@@ -196,8 +196,7 @@ export class RedisConnection {
         failedCall.applied = writes;
         // Another server could have copies, and lack this.
         if (link !== this.#link) throw new ConnectionLostError('the connection was lost');
-        const late = (): Error => new DeadlineError();
-        await withDeadline(this.#copies.reached(call.op, left()), left(), late, this.#clock);
+        await this.#copies.reached(call.op, left());
         return result;
       } catch (error) {
         if (this.#stop.signal.aborted) throw closed(call.op);

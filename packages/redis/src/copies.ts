@@ -1,5 +1,6 @@
 import { isMillraceError } from '@millrace/core';
-import { sleep } from '@millrace/core/adapter';
+import { sleep, withDeadline } from '@millrace/core/adapter';
+import { DeadlineError } from './errors.ts';
 import type { StoreSettings } from './options.ts';
 import { checkDurable } from './wait-for-copies.ts';
 
@@ -16,6 +17,8 @@ interface Waiting {
   readonly until: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  /** What an earlier round has brought. It is known, also if a later one is not answered in time. */
+  tooFew?: Error;
 }
 
 /**
@@ -42,13 +45,18 @@ export class Copies {
     return replicas > 0 || disk;
   }
 
-  /** Resolves when all that was answered on the connection so far has its copies. @throws IndeterminateError */
+  /** Resolves when all that was answered on the connection so far has its copies. @throws IndeterminateError DeadlineError */
   reached(op: string, timeoutMs: number): Promise<void> {
-    const until = this.#settings.store.clock.monotonic() + timeoutMs;
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ op, until, resolve, reject });
+    const { clock } = this.#settings.store;
+    const until = clock.monotonic() + timeoutMs;
+    let late = (): Error => new DeadlineError();
+    const reached = new Promise<void>((resolve, reject) => {
+      const waiting: Waiting = { op, until, resolve, reject };
+      late = () => waiting.tooFew ?? new DeadlineError();
+      this.#waiting.push(waiting);
       if (!this.#asking) void this.#ask();
     });
+    return withDeadline(reached, timeoutMs, () => late(), clock);
   }
 
   /** The connection is gone: another may lead to a server that has copies, and not of this. */
@@ -85,8 +93,9 @@ export class Copies {
         await checkDurable(store, each.op, roundMs, ask);
         each.resolve();
       } catch (error) {
-        const tooFew = isMillraceError(error) && error.reason === 'too-few-copies';
-        if (tooFew && store.clock.monotonic() + pauseMs + 2 * roundMs < each.until) this.#waiting.push(each);
+        if (isMillraceError(error) && error.reason === 'too-few-copies') each.tooFew = error;
+        const hasTime = store.clock.monotonic() + pauseMs + 2 * roundMs < each.until;
+        if (error === each.tooFew && hasTime) this.#waiting.push(each);
         else each.reject(error);
       }
     };

@@ -156,9 +156,14 @@ async function storeInQueues(
     else mine.push(index);
   }
   const parts: Part[] = [];
-  for (const [queue, mine] of byQueue) for (const part of slice(tasks, mine)) parts.push({ queue, ...part });
-  // A connection keeps the order of what is sent on it. The server works on a part while the next one is written.
-  const stored = parts.map((part) => storePart(context, tasks, part, outcomes));
+  const stored: Promise<void>[] = [];
+  for (const [queue, mine] of byQueue) {
+    for (const part of slice(tasks, mine)) {
+      parts.push({ queue, ...part });
+      // A connection keeps the order of what is sent on it. The server works on a part while the next one is written.
+      stored.push(storePart(context, tasks, { queue, ...part }, outcomes));
+    }
+  }
   await (parts.length === 1 ? stored[0] : refuseInPart(parts, stored, outcomes));
   context.wake(byQueue.keys());
 }
