@@ -3,6 +3,7 @@ type Shape =
   | 'boolean'
   | 'number'
   | 'number or null'
+  | 'number or absent'
   | readonly (string | boolean)[]
   | { readonly listOf: readonly string[] };
 
@@ -27,6 +28,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   'batch.maxEnqueue': 'number',
   'batch.maxClaim': 'number',
   'batch.enqueueAtomic': 'boolean',
+  'batch.inFlight': 'number or absent',
   idempotentIds: 'boolean',
   claimByName: 'boolean',
   claimById: 'boolean',
@@ -76,6 +78,7 @@ export function checkCapabilities(value: unknown): string[] {
 function fits(value: unknown, shape: Shape): boolean {
   if (shape === 'boolean') return typeof value === 'boolean';
   if (shape === 'number') return typeof value === 'number' && value >= 0;
+  if (shape === 'number or absent') return value === undefined || (typeof value === 'number' && value >= 1);
   if (shape === 'number or null') return value === null || (typeof value === 'number' && value >= 0);
   if ('listOf' in shape) return Array.isArray(value) && value.every((item) => shape.listOf.includes(item as string));
   return shape.includes(value as string);

@@ -2,6 +2,7 @@ import { type Channel, type ConfirmChannel, type ConsumeMessage, connect, type O
 
 /** What the header `x-millrace` holds, as far as a consumer cares. */
 interface Envelope {
+  readonly queue?: string;
   readonly attempt?: number;
   readonly fence?: number;
   readonly maxAttempts?: number | 'unlimited';
@@ -45,7 +46,7 @@ export async function consume(
   const runs = new Set<Promise<void>>();
   const { consumerTag } = await channel.consume(name, (message) => {
     if (message === null) return;
-    const run = handle(message, channel, publisher, { namespace, name, handler });
+    const run = handle(message, channel, publisher, { namespace, queue, name, handler });
     runs.add(run);
     void run.finally(() => runs.delete(run));
   });
@@ -63,6 +64,7 @@ export async function consume(
 
 interface Place {
   readonly namespace: string;
+  readonly queue: string;
   readonly name: string;
   readonly handler: (run: RawRun) => Promise<void>;
 }
@@ -71,15 +73,16 @@ async function handle(
   message: ConsumeMessage,
   channel: Channel,
   publisher: ConfirmChannel,
-  { namespace, name, handler }: Place,
+  { namespace, queue, name, handler }: Place,
 ): Promise<void> {
   const headers = message.properties.headers ?? {};
   const envelope = JSON.parse(String(headers['x-millrace'] ?? '{}')) as Envelope;
   const deliveries = Number(headers['x-delivery-count'] ?? 0);
   const attempt = (envelope.attempt ?? 0) + 1 + deliveries;
   const fence = (envelope.fence ?? 0) + 1 + deliveries;
-  const most = envelope.maxAttempts === 'unlimited' ? Number.POSITIVE_INFINITY : (envelope.maxAttempts ?? 3);
-  const moved = { ...envelope, attempt, fence };
+  const most = envelope.maxAttempts === 'unlimited' ? Number.POSITIVE_INFINITY : (envelope.maxAttempts ?? 5);
+  // Among the dead nothing else says which queue it was in.
+  const moved = { queue, ...envelope, attempt, fence };
   try {
     if (attempt > most) {
       await publish(publisher, message, '', `${namespace}.dead`, { ...moved, attempt: most, failure: 'lost' });

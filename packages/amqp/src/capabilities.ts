@@ -20,7 +20,8 @@ export function amqpCapabilities(settings: AmqpSettings, facts: ServerFacts, typ
     order: 'best-effort',
     settle: { confirmedBy: 'barrier', retryAtomic: false },
     session: { minTtlMs: shortestTtlMs, maxTtlMs: longestTtlMs(facts.heartbeatSeconds), sweepMs: 1_000 },
-    batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false },
+    // Confirms come one by one, and a call waits for the last of its own: the server must have others to work on.
+    batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false, inFlight: 4 },
     idempotentIds: false,
     claimByName: false,
     claimById: false,

@@ -156,7 +156,9 @@ export class Carrier {
       return { exchange: delayEntry(this.#topology.queueType), key: delayKey(delayMs, name), ...encoded };
     }
     const { exchange } = this.#settings;
-    if (exchange === undefined) return { exchange: '', key: name, ...encodeMessage(fresh) };
+    if (exchange === undefined) {
+      return { exchange: '', key: name, ...encodeMessage(fresh, { direct: this.#topology.isNamedAfter(queue) }) };
+    }
     return { exchange: exchange.name, key: exchange.routingKey(queue), ...encodeMessage(fresh) };
   }
 }

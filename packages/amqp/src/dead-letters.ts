@@ -116,7 +116,7 @@ export class DeadLetters {
         for (let index = 0; index < messageCount; index++) {
           const raw = await channel.get(name);
           if (raw === false) break;
-          const dead = readDead(raw);
+          const dead = readDead(raw, this.#options.topology);
           const chosen =
             (ids === undefined || ids.includes(dead.task?.id ?? '')) && (queue ?? dead.queue) === dead.queue;
           const verdict = chosen ? await visit({ raw, dead }) : 'keep';
@@ -148,15 +148,23 @@ async function settled(channel: Channel): Promise<void> {
   await channel.prefetch(0);
 }
 
-function readDead(raw: GetMessage): DeadTask {
+function readDead(raw: GetMessage, topology: Topology): DeadTask {
   const headers = raw.properties.headers ?? {};
+  const queue =
+    headers['x-millrace-queue'] === undefined ? diedIn(headers, topology) : String(headers['x-millrace-queue']);
   try {
-    const task = decodeMessage(raw, String(headers['x-millrace-queue'] ?? ''));
+    const task = decodeMessage(raw, queue);
     // Dead-lettered by the server itself, at the limit of deliveries.
     const failure = task.failure ?? (headers['x-death'] === undefined ? 'invalid' : 'lost');
     return { task, queue: task.queue, failure, errors: task.errors };
   } catch (error) {
     const problem = String(headers['x-millrace-problem'] ?? (error as Error).message);
-    return { queue: String(headers['x-millrace-queue'] ?? ''), failure: 'invalid', errors: [], problem };
+    return { queue, failure: 'invalid', errors: [], problem };
   }
+}
+
+/** Where a message lay that the server itself took to the dead. */
+function diedIn(headers: Readonly<Record<string, unknown>>, topology: Topology): string {
+  const [last] = Array.isArray(headers['x-death']) ? (headers['x-death'] as { readonly queue?: unknown }[]) : [];
+  return typeof last?.queue === 'string' ? topology.queueAt(last.queue) : '';
 }

@@ -89,10 +89,10 @@ export class FrameWriter {
 
   /** Returns where the size of the body goes. */
   #addHeader(options: Outgoing['options']): number {
-    const { contentType, headers = {}, priority, expiration, messageId, timestamp, type } = options;
+    const { contentType, headers, priority, expiration, messageId, timestamp, type } = options;
     const start = this.#length;
     let most = 128 + mostUtf8PerUnit * ((contentType?.length ?? 0) + (messageId?.length ?? 0) + (type?.length ?? 0));
-    for (const name in headers) most += 8 + mostUtf8PerUnit * (name.length + String(headers[name]).length);
+    for (const name in headers) most += 8 + mostUtf8PerUnit * (name.length + String(headers?.[name]).length);
     this.#need(frameBytes + most);
     this.#begin(headerFrame);
     this.#short(basicClass);
@@ -101,12 +101,15 @@ export class FrameWriter {
     this.#length += 8;
     const flagsAt = this.#length;
     this.#length += 2;
-    let flags = flagOf.headers | flagOf.deliveryMode;
+    let flags = flagOf.deliveryMode;
     if (contentType !== undefined) {
       flags |= flagOf.contentType;
       this.#shortText(contentType);
     }
-    this.#table(headers as Readonly<Record<string, string>>);
+    if (headers !== undefined) {
+      flags |= flagOf.headers;
+      this.#table(headers as Readonly<Record<string, string>>);
+    }
     this.#octet(persistent);
     if (priority !== undefined) {
       flags |= flagOf.priority;

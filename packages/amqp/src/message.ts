@@ -45,7 +45,10 @@ const formatVersion = 1;
 const longestHeadersBytes = 32_768;
 const bytesPrefix = 'b64:';
 const longType = 'application/vnd.millrace.long+json';
-const defaultMaxAttempts = 3;
+/** What a message without the header means: the defaults of @millrace/core. */
+const usual = { version: 1, maxAttempts: 5 } as const;
+/** A task is sent sooner after it was made, or it was not made by the clock of this process. */
+const longestUnsentMs = 1_000;
 const noErrors: readonly TaskError[] = Object.freeze([]);
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 const plainFields: ReadonlySet<string> = new Set([
@@ -64,6 +67,10 @@ export interface Encoded {
 
 /** The message a new task becomes. */
 export function toMessage(task: NewTask, now: number, delayMs: number): TaskMessage {
+  const madeAt = task.fresh === true ? timeOfId(task.id) : undefined;
+  // Then the id says it, and no header has to.
+  const createdAt = madeAt !== undefined && madeAt <= now && now - madeAt < longestUnsentMs ? madeAt : now;
+  const dueAt = task.runAt ?? now + delayMs;
   const message: Mutable<TaskMessage> = {
     id: task.id,
     name: task.name,
@@ -72,8 +79,8 @@ export function toMessage(task: NewTask, now: number, delayMs: number): TaskMess
     priority: task.priority,
     maxAttempts: task.maxAttempts,
     version: task.version,
-    createdAt: now,
-    runAt: Math.max(now, task.runAt ?? now + delayMs),
+    createdAt,
+    runAt: dueAt > now ? dueAt : createdAt,
     attempt: 0,
     fence: 0,
     errors: noErrors,
@@ -93,7 +100,8 @@ export function delayOf(task: NewTask, now: number): number {
   return task.runAt === undefined ? task.delayMs : Math.max(0, task.runAt - now);
 }
 
-export function encodeMessage(message: TaskMessage): Encoded {
+/** @param direct it goes to its own queue, which says whose task it is */
+export function encodeMessage(message: TaskMessage, { direct = false }: { readonly direct?: boolean } = {}): Encoded {
   const { input, headers } = message;
   let long = false;
   let hasHeaders = false;
@@ -102,8 +110,7 @@ export function encodeMessage(message: TaskMessage): Encoded {
     long = headerBytes(headers) > longestHeadersBytes;
     break;
   }
-  const envelope =
-    isPlain(message) && !hasHeaders ? plainEnvelope(message) : fullEnvelope(message, hasHeaders && !long);
+  const isPlain = !hasHeaders && isUntouched(message);
   const options: Options.Publish = {
     messageId: message.id,
     type: message.name,
@@ -111,17 +118,35 @@ export function encodeMessage(message: TaskMessage): Encoded {
     persistent: true,
     mandatory: true,
     timestamp: Math.floor(message.createdAt / 1_000),
-    headers: { [envelopeHeader]: envelope },
   };
+  // A server spends a tenth of its time for a message on the headers of it.
+  if (!(isPlain && direct && isUsual(message))) {
+    const envelope = isPlain ? plainEnvelope(message) : fullEnvelope(message, hasHeaders && !long);
+    options.headers = { [envelopeHeader]: envelope };
+  }
   const { content, contentType } = long ? encodeLong(input, headers) : encodeBody(input);
   if (contentType !== undefined) options.contentType = contentType;
   return { content, options };
 }
 
 /** Nothing has happened to it yet, and it asks for nothing special. */
-function isPlain(message: TaskMessage): boolean {
+function isUntouched(message: TaskMessage): boolean {
   for (const field in message) if (!plainFields.has(field)) return false;
   return message.attempt === 0 && message.fence === 0 && message.errors.length === 0;
+}
+
+/** A message without the header says the same. */
+function isUsual({ id, version, maxAttempts, createdAt, runAt }: TaskMessage): boolean {
+  return (
+    version === usual.version && maxAttempts === usual.maxAttempts && runAt === createdAt && timeOfId(id) === createdAt
+  );
+}
+
+/** When a UUIDv7 was made (RFC 9562); `undefined` for other ids. */
+function timeOfId(id: string): number | undefined {
+  if (id.length !== 36 || id[14] !== '7' || id[8] !== '-' || id[13] !== '-') return undefined;
+  const hex = id.slice(0, 8) + id.slice(9, 13);
+  return /^[0-9a-f]{12}$/.test(hex) ? Number.parseInt(hex, 16) : undefined;
 }
 
 /** What tasks of one definition have in common is written once. */
@@ -167,14 +192,16 @@ export function decodeMessage(
   let { createdAt } = envelope;
   if (createdAt === undefined) {
     const seconds = Number(properties.timestamp);
-    createdAt = Number.isFinite(seconds) ? seconds * 1_000 : 0;
+    const madeAt = timeOfId(messageId);
+    if (madeAt !== undefined && Math.floor(madeAt / 1_000) === seconds) createdAt = madeAt;
+    else createdAt = Number.isFinite(seconds) ? seconds * 1_000 : 0;
   }
   const message: Mutable<TaskMessage> = {
     runAt: createdAt,
     attempt: 0,
     fence: 0,
     errors: noErrors,
-    version: 0,
+    version: usual.version,
     ...rest,
     id: messageId,
     name: type,
@@ -182,7 +209,7 @@ export function decodeMessage(
     createdAt,
     headers: envelope.headers ?? noHeaders,
     priority: typeof priority === 'number' ? priority : priorityRange.normal,
-    maxAttempts: maxAttempts === 'unlimited' ? Number.POSITIVE_INFINITY : (maxAttempts ?? defaultMaxAttempts),
+    maxAttempts: maxAttempts === 'unlimited' ? Number.POSITIVE_INFINITY : (maxAttempts ?? usual.maxAttempts),
   };
   readBody(message, content, properties.contentType);
   return message;

@@ -14,6 +14,17 @@ export function queueNameOf(namespace: string, queue: string): string {
   return `${namespace}.q.~${createHash('sha256').update(queue).digest('hex')}`;
 }
 
+/** The queue whose name at the server this is; the name itself where it does not say. */
+export function queueOfName(namespace: string, name: string): string {
+  const start = `${namespace}.q.`;
+  if (!name.startsWith(start) || name.startsWith(`${start}~`)) return name;
+  try {
+    return decodeURIComponent(name.slice(start.length));
+  } catch {
+    return name;
+  }
+}
+
 /** Where dead tasks of a namespace are kept. */
 export function deadQueueOf(namespace: string): string {
   return `${namespace}.dead`;

@@ -4,7 +4,7 @@ import type { Channel } from 'amqplib';
 import { buildCascade, checkCascade, delayExit, exitKey, type QueueType } from './cascade.ts';
 import { explainRefusal } from './errors.ts';
 import type { Link } from './link.ts';
-import { deadQueueOf, queueNameOf } from './names.ts';
+import { deadQueueOf, queueNameOf, queueOfName } from './names.ts';
 import type { AmqpSettings } from './options.ts';
 import type { ServerFacts } from './server-facts.ts';
 
@@ -27,6 +27,8 @@ export class Topology {
   readonly #settings: AmqpSettings;
   readonly #declared = new Map<string, Promise<string>>();
   readonly #names = new Map<string, string>();
+  /** Names that the caller has chosen. */
+  readonly #given: ReadonlyMap<string, string>;
   readonly #missed = new Set<string>();
   #facts: ServerFacts | undefined;
   #type: QueueType = 'quorum';
@@ -34,7 +36,8 @@ export class Topology {
   constructor(link: Link, settings: AmqpSettings) {
     this.#link = link;
     this.#settings = settings;
-    for (const { name, queue } of settings.queues) if (queue !== undefined) this.#names.set(name, queue);
+    this.#given = new Map(settings.queues.flatMap(({ name, queue }) => (queue === undefined ? [] : [[name, queue]])));
+    for (const [queue, name] of this.#given) this.#names.set(queue, name);
   }
 
   /** What work queues are made of on this server. */
@@ -59,6 +62,17 @@ export class Topology {
       this.#names.set(queue, name);
     }
     return name;
+  }
+
+  /** Whether the queue's name at the server says which queue it is. */
+  isNamedAfter(queue: string): boolean {
+    return this.#given.get(queue) === undefined;
+  }
+
+  /** The queue that has a name at the server. */
+  queueAt(name: string): string {
+    for (const [queue, given] of this.#names) if (given === name) return queue;
+    return queueOfName(this.#settings.namespace, name);
   }
 
   /** Makes what every queue needs. @throws ConfigurationError UnavailableError */

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { delayKey, delayUnitMs, longestPassMs } from './cascade.ts';
 import { decodeMessage, encodeMessage, toMessage } from './message.ts';
-import { queueNameOf } from './names.ts';
+import { queueNameOf, queueOfName } from './names.ts';
 
 const task = { id: 'a', name: 'work', queue: 'line', headers: {}, priority: 4, delayMs: 0, maxAttempts: 3, version: 1 };
+
+function idMadeAt(ms: number): string {
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7abc-8def-0123456789ab`;
+}
 
 function roundTrip(changes: object): unknown {
   const message = toMessage({ ...task, ...changes }, 1_000, 0);
@@ -28,6 +33,13 @@ describe('the name of a queue', () => {
     expect(queueNameOf('n', '%2a')).not.toBe(queueNameOf('n', '*'));
     expect(queueNameOf('n', '🚀'.repeat(60))).toMatch(/^n\.q\.~[0-9a-f]{64}$/);
   });
+
+  it('says which queue it is, unless it was shortened or given by somebody', () => {
+    for (const queue of ['emails.high-1', 'a*#é 🚀', '%2a'])
+      expect(queueOfName('n', queueNameOf('n', queue))).toBe(queue);
+    for (const name of [queueNameOf('n', 'x'.repeat(300)), 'elsewhere', 'n.q.%zz'])
+      expect(queueOfName('n', name)).toBe(name);
+  });
 });
 
 describe('a message', () => {
@@ -42,6 +54,46 @@ describe('a message', () => {
     expect(roundTrip({ maxAttempts: Number.POSITIVE_INFINITY })).toMatchObject({
       maxAttempts: Number.POSITIVE_INFINITY,
     });
+  });
+
+  const madeAt = 1_900_000_000_123;
+  const usual = { ...task, id: idMadeAt(madeAt), fresh: true, maxAttempts: 5 } as const;
+  const direct = { direct: true };
+
+  it('needs no header where everything is as usual', () => {
+    const message = toMessage(usual, madeAt + 40, 0);
+    expect(message).toMatchObject({ createdAt: madeAt, runAt: madeAt });
+    const { content, options } = encodeMessage(message, direct);
+    expect(options.headers).toBeUndefined();
+    expect(decodeMessage({ content: Buffer.from(content), properties: options as never }, 'line')).toEqual(message);
+    expect(encodeMessage(message).options.headers).toHaveProperty('x-millrace');
+  });
+
+  it.each([
+    ['an id of the caller', { id: 'mine', fresh: undefined }, 0],
+    ['an id made long before', { id: idMadeAt(madeAt - 5_000) }, 0],
+    ['an id made by another clock', { id: idMadeAt(madeAt + 5_000) }, 0],
+    ['another version', { version: 2 }, 0],
+    ['other attempts', { maxAttempts: 6 }, 0],
+    ['a delay', {}, 50],
+    ['a group', { group: 'g' }, 0],
+    ['headers', { headers: { trace: '1' } }, 0],
+  ])('says with a header what is not: %s', (_what, changes, delayMs) => {
+    const message = toMessage({ ...usual, ...changes } as never, madeAt + 40, delayMs);
+    const { content, options } = encodeMessage(message, direct);
+    expect(options.headers).toHaveProperty('x-millrace');
+    expect(decodeMessage({ content: Buffer.from(content), properties: options as never }, 'elsewhere')).toEqual(
+      message,
+    );
+  });
+
+  it('of another producer was made at its timestamp, to the millisecond if its id says the same', () => {
+    const read = (messageId: string, timestamp: unknown) =>
+      decodeMessage({ content: Buffer.from('1'), properties: { messageId, type: 'work', timestamp } as never }, 'line');
+    expect(read(idMadeAt(madeAt), Math.floor(madeAt / 1_000)).createdAt).toBe(madeAt);
+    expect(read(idMadeAt(madeAt), 1_900_000_001).createdAt).toBe(1_900_000_001_000);
+    expect(read('own', 1_900_000_000)).toMatchObject({ createdAt: 1_900_000_000_000, version: 1, maxAttempts: 5 });
+    expect(read(`zzzzzzzz-zzzz-7${'z'.repeat(22)}`, undefined).createdAt).toBe(0);
   });
 
   it('without id, name or a readable header is corrupt', () => {

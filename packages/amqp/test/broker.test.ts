@@ -1,6 +1,8 @@
+import { createClient, defineTask } from '@millrace/core';
 import { connect } from 'amqplib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type AmqpBroker, amqpBroker } from '../src/index.ts';
+import { queueNameOf } from '../src/names.ts';
 import { serverUrl } from './harness.ts';
 import { noServer, programs, startPrivateServer } from './private-server.ts';
 import { brokerOf, claimOne, freshNamespace, newTask, openSession } from './support.ts';
@@ -188,6 +190,25 @@ describe('dead tasks', () => {
     expect(again).toMatchObject({ input: '{"n":1}', lease: { taskId: first?.id, attempt: 1, fence: 2 } });
     expect(await broker.dead.purge({ queue: 'line' })).toBe(2);
     expect((await broker.dead.list()).total).toBe(0);
+  });
+});
+
+describe('a task with nothing unusual about it', () => {
+  it('needs no header, and is found among the dead when somebody else refuses it', async () => {
+    const namespace = freshNamespace();
+    const broker = await open({ namespace });
+    const client = createClient({ broker, closeBroker: false });
+    const { id } = await client.enqueue(defineTask({ name: 'work', queue: 'line é' }), undefined);
+    await withChannel(async (channel) => {
+      const refused = await channel.get(queueNameOf(namespace, 'line é'));
+      if (refused === false) throw new Error('there is no message');
+      expect(refused.properties.headers).not.toHaveProperty('x-millrace');
+      channel.nack(refused, false, false);
+    });
+    await vi.waitFor(async () => expect((await broker.dead.list()).total).toBe(1), { timeout: 10_000 });
+    const [dead] = (await broker.dead.list()).tasks;
+    expect(dead).toMatchObject({ queue: 'line é', failure: 'lost', task: { id, name: 'work', queue: 'line é' } });
+    await client.close();
   });
 });
 

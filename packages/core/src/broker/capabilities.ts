@@ -22,7 +22,13 @@ export interface Capabilities {
   readonly settle: { readonly confirmedBy: 'memory' | 'commit' | 'reply' | 'barrier'; readonly retryAtomic: boolean };
   /** Limits of a session's time to live, and how soon after its end its tasks come back. */
   readonly session: { readonly minTtlMs: number; readonly maxTtlMs: number; readonly sweepMs: number };
-  readonly batch: { readonly maxEnqueue: number; readonly maxClaim: number; readonly enqueueAtomic: boolean };
+  readonly batch: {
+    readonly maxEnqueue: number;
+    readonly maxClaim: number;
+    readonly enqueueAtomic: boolean;
+    /** Enqueue calls a client does well to have under way at the same time. Default 2: one is stored while another is made. */
+    readonly inFlight?: number;
+  };
   /** Enqueueing an id again, in any state within retention, is answered `duplicate`. */
   readonly idempotentIds: boolean;
   /** A claim only returns tasks of the names asked for. `false`: the worker has to hand others back. */

@@ -10,7 +10,7 @@ import { checkKnownOptions, kindOf } from '../known-options.ts';
 import { encodePayload } from '../payload.ts';
 import type { NewTask, TaskHeaders } from '../task.ts';
 import { validate } from '../validate.ts';
-import { EnqueueBatcher } from './enqueue-batcher.ts';
+import { type BatchLimits, EnqueueBatcher } from './enqueue-batcher.ts';
 import { EnqueueManyError } from './enqueue-many-error.ts';
 import { buildTask, type EnqueueOptions } from './enqueue-options.ts';
 import { requireSupport } from './require-support.ts';
@@ -87,8 +87,8 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
   const release = options.closeBroker === false ? async () => {} : useBroker(broker);
   let opening: Promise<Capabilities> | undefined;
   let capabilities: Capabilities | undefined;
-  const maxBatch = (): number => capabilities?.batch.maxEnqueue ?? 1;
-  const batcher = new EnqueueBatcher(broker, timeoutMs, clock, maxBatch);
+  const limits = (): BatchLimits => capabilities?.batch ?? { maxEnqueue: 1 };
+  const batcher = new EnqueueBatcher(broker, timeoutMs, clock, limits);
   let closed = false;
 
   function opened(): Promise<Capabilities> {
@@ -149,7 +149,7 @@ export function createClient<Tx = never>(options: ClientOptions<Tx>): Client<Tx>
     if (closed) throw new ClosedError('this client is closed', { op: 'enqueue', reason: 'closed' });
     throwIfAborted(callOptions?.signal, 'enqueue');
     const transaction = callOptions?.transaction as Tx | undefined;
-    const size = Math.min(largestBatch, maxBatch());
+    const size = Math.min(largestBatch, limits().maxEnqueue);
     const work = tasks.length <= size ? storeBatch(tasks, transaction) : storeBatches(tasks, transaction, size);
     return callOptions?.signal === undefined ? work : abandonOnAbort(work, callOptions.signal);
   }

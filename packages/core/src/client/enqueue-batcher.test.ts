@@ -4,7 +4,7 @@ import { ScriptedBroker } from '../../test/scripted-broker.ts';
 import type { EnqueueOutcome } from '../broker/broker.ts';
 import { BackpressureError, IndeterminateError, UnavailableError, ValidationError } from '../errors.ts';
 import type { NewTask } from '../task.ts';
-import { EnqueueBatcher } from './enqueue-batcher.ts';
+import { type BatchLimits, EnqueueBatcher } from './enqueue-batcher.ts';
 
 function task(id: string, fresh = true): NewTask {
   const base = { id, name: 'work', queue: 'q', headers: {}, priority: 4, delayMs: 0, maxAttempts: 1, version: 1 };
@@ -18,10 +18,10 @@ function tasks(count: number): NewTask[] {
 const accepted: EnqueueOutcome = { status: 'accepted' };
 const timeoutMs = 10_000;
 
-function setUp(maxBatch?: () => number) {
+function setUp(limits?: () => BatchLimits) {
   const broker = new ScriptedBroker();
   const clock = new ManualClock();
-  return { broker, clock, batcher: new EnqueueBatcher(broker, timeoutMs, clock, maxBatch) };
+  return { broker, clock, batcher: new EnqueueBatcher(broker, timeoutMs, clock, limits) };
 }
 
 /** A broker whose answers are given one by one. */
@@ -74,6 +74,22 @@ describe('batches', () => {
     expect(broker.enqueued.map(({ id }) => id)).toEqual(tasks(100).map(({ id }) => id));
   });
 
+  it('has as many batches under way as the broker says is worth it', async () => {
+    const { broker, batcher } = setUp(() => ({ maxEnqueue: 1_000, inFlight: 4 }));
+    const answers = answeredByHand(broker);
+    const first = tasks(100).map((one) => batcher.add(one));
+    await turns();
+    expect(broker.batches.map((batch) => batch.length)).toEqual([25, 25, 25, 25]);
+    const later = batcher.add(task('later'));
+    await turns();
+    expect(broker.batches).toHaveLength(4);
+    for (const answer of answers.splice(0)) answer();
+    await Promise.all(first);
+    await turns();
+    for (const answer of answers) answer();
+    expect(await later).toEqual(accepted);
+  });
+
   it('never halves what one call enqueues, nor what waits beside it', async () => {
     const { broker, batcher } = setUp();
     const answers = answeredByHand(broker);
@@ -112,7 +128,7 @@ describe('batches', () => {
   });
 
   it('keeps to what the broker takes at once', async () => {
-    const { broker, batcher } = setUp(() => 3);
+    const { broker, batcher } = setUp(() => ({ maxEnqueue: 3 }));
     await Promise.all(tasks(8).map((one) => batcher.add(one)));
     expect(broker.batches.map((batch) => batch.length)).toEqual([3, 3, 2]);
   });

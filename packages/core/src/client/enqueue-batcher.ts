@@ -15,11 +15,19 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-// Measured on Postgres: with more than two round trips in flight the batches only get smaller (bench.md, finding 1).
-const maxInFlight = 2;
+// Measured on Postgres and Redis: with more than two round trips in flight the batches only get smaller (bench.md, finding 1).
+const usuallyInFlight = 2;
 const largestBatch = 1_000;
-/** So many are worth two round trips at once instead of one. */
-const worthHalving = 32;
+/** So many are worth several round trips at once instead of one. */
+const worthDividing = 32;
+
+/** What a broker takes. */
+export interface BatchLimits {
+  /** Most tasks at once. */
+  readonly maxEnqueue: number;
+  /** Calls worth having under way at the same time. Default 2. */
+  readonly inFlight?: number;
+}
 
 /**
  * Sends enqueues that were made together, or while an earlier one was on its way, as one round trip. A caller that
@@ -31,23 +39,23 @@ export class EnqueueBatcher {
   readonly #broker: Broker<unknown>;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #maxBatch: () => number;
+  readonly #limits: () => BatchLimits;
   #waiting: Pending[] = [];
   #inFlight = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  /** @param maxBatch most tasks the broker takes at once; asked at each send, because it is known once it is open. */
+  /** @param limits asked at each send, because they are known once the broker is open. */
   constructor(
     broker: Broker<unknown>,
     timeoutMs: number,
     clock: Clock = systemClock,
-    maxBatch: () => number = () => largestBatch,
+    limits: () => BatchLimits = () => ({ maxEnqueue: largestBatch }),
   ) {
     this.#broker = broker;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
-    this.#maxBatch = maxBatch;
+    this.#limits = limits;
   }
 
   add(task: NewTask): Promise<EnqueueOutcome> {
@@ -61,7 +69,7 @@ export class EnqueueBatcher {
   /** Tasks of one call keep their order: a batch is only sent when the one before it is stored (ORD-03). */
   async addInOrder(tasks: readonly NewTask[]): Promise<EnqueueOutcome[]> {
     const outcomes: EnqueueOutcome[] = [];
-    const size = Math.min(largestBatch, this.#maxBatch());
+    const size = this.#mostAtOnce();
     for (let start = 0; start < tasks.length; start += size) {
       for (const outcome of await this.#addTogether(tasks.slice(start, start + size))) outcomes.push(outcome);
     }
@@ -93,7 +101,7 @@ export class EnqueueBatcher {
 
   /** @param alone nobody else waits: what is awaited then goes at the end of this tick */
   #schedule(alone: boolean): void {
-    if (this.#scheduled || this.#inFlight >= maxInFlight) return;
+    if (this.#scheduled || this.#inFlight >= this.#mostInFlight()) return;
     this.#scheduled = true;
     const flush = (): void => {
       this.#scheduled = false;
@@ -105,10 +113,24 @@ export class EnqueueBatcher {
   }
 
   #flush(): void {
-    const most = Math.min(largestBatch, this.#maxBatch());
-    if (this.#isWorthHalving()) this.#launch(Math.min(most, Math.ceil(this.#waiting.length / 2)));
+    const most = this.#mostAtOnce();
+    let size = most;
+    let times = 1;
+    if (this.#isWorthDividing()) {
+      times = this.#mostInFlight();
+      size = Math.min(most, Math.ceil(this.#waiting.length / times));
+    }
+    for (; times > 1; times--) this.#launch(size);
     this.#launch(most);
     if (this.#waiting.length > 0) this.#schedule(this.#waiting.length === 1);
+  }
+
+  #mostAtOnce(): number {
+    return Math.min(largestBatch, this.#limits().maxEnqueue);
+  }
+
+  #mostInFlight(): number {
+    return this.#limits().inFlight ?? usuallyInFlight;
   }
 
   /** Sends up to `size` of those that waited longest. */
@@ -126,11 +148,11 @@ export class EnqueueBatcher {
 
   /**
    * Callers that await each enqueue and are answered together come back together: client and server would take turns.
-   * In two halves one works while the other does.
+   * In parts one works while the other does.
    */
-  #isWorthHalving(): boolean {
+  #isWorthDividing(): boolean {
     return (
-      this.#inFlight === 0 && this.#waiting.length >= worthHalving && !this.#waiting.some(({ ordered }) => ordered)
+      this.#inFlight === 0 && this.#waiting.length >= worthDividing && !this.#waiting.some(({ ordered }) => ordered)
     );
   }
 
