@@ -21,7 +21,7 @@ export function amqpCapabilities(settings: AmqpSettings, facts: ServerFacts, typ
     settle: { confirmedBy: 'barrier', retryAtomic: false },
     session: { minTtlMs: shortestTtlMs, maxTtlMs: longestTtlMs(facts.heartbeatSeconds), sweepMs: 1_000 },
     // Confirms come one by one, and a call waits for the last of its own: the server must have others to work on.
-    batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false, inFlight: 4 },
+    batch: { maxEnqueue: 10_000, maxClaim: 1_000, enqueueAtomic: false, inFlight: 8 },
     idempotentIds: false,
     claimByName: false,
     claimById: false,
