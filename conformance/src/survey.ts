@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Broker, type Capabilities, systemClock } from '@millrace/core';
 import { buildTask, usual } from './context/builders.ts';
 import type { Circumstances } from './context/scenario-context.ts';
+import { bundledModule } from './faults/bundled-module.ts';
 import type { BrokerHarness } from './harness.ts';
 import { rules } from './spec/rules.ts';
 
@@ -11,7 +12,7 @@ import { rules } from './spec/rules.ts';
  */
 const roundTrips = 200;
 const warmUps = 120;
-/** Round trips that a unit has room for, and as many again. */
+/** Round trips that a unit has room for, and more. */
 const inUnit = 20;
 const inBudget = 40 * inUnit;
 /** Where nothing is slow, and where time is virtual. */
@@ -29,6 +30,8 @@ export function newNamespace(label: string): string {
  */
 export async function surveyBroker(harness: BrokerHarness): Promise<Circumstances> {
   checkWaivers(harness);
+  // Made in one go, in which no heartbeat leaves: before there are sessions to keep.
+  if (harness.bundleWorker === true && harness.workerModule !== undefined) bundledModule(harness.workerModule);
   return withBroker(harness, async (broker, capabilities) => ({
     harness,
     capabilities,
@@ -74,19 +77,18 @@ async function measure(
   const sorted = [...times].sort((a, b) => a - b);
   const percentile = (share: number): number => sorted[Math.floor(roundTrips * share) - 1] ?? 0;
   return {
-    // What is slow for a moment says little of the minutes to come: the machine may have started something else.
-    unitMs: Math.max(shortest.unitMs, 2 * usualRow(times, inUnit)),
+    unitMs: Math.max(shortest.unitMs, ...unitsOf(times)),
     budgetMs: Math.max(shortest.budgetMs, inBudget * percentile(0.99)),
     momentMs: Math.max(shortest.momentMs, 5 * percentile(0.5)),
     enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
   };
 }
 
-/** How long so many in a row take: half of all rows took longer. */
-function usualRow(times: readonly number[], length: number): number {
-  const rows = times.slice(length - 1).map((_, end) => times.slice(end, end + length));
+/** Twice what so many in a row usually take, and half again what they took at worst. */
+function unitsOf(times: readonly number[]): readonly number[] {
+  const rows = times.slice(inUnit - 1).map((_, end) => times.slice(end, end + inUnit));
   const sums = rows.map((row) => row.reduce((sum, time) => sum + time, 0)).sort((a, b) => a - b);
-  return sums[Math.floor(sums.length / 2)] ?? 0;
+  return [2 * (sums[Math.floor(sums.length / 2)] ?? 0), 1.5 * (sums.at(-1) ?? 0)];
 }
 
 /** A waiver that says nothing would be a silent pass. @throws Error naming it */
