@@ -66,7 +66,7 @@ export class Topology {
 
   /** Whether the queue's name at the server says which queue it is. */
   isNamedAfter(queue: string): boolean {
-    return this.#given.get(queue) === undefined;
+    return !this.#given.has(queue);
   }
 
   /** The queue that has a name at the server. */

@@ -158,10 +158,11 @@ async function storeInQueues(
   const parts: Part[] = [];
   const stored: Promise<void>[] = [];
   for (const [queue, mine] of byQueue) {
-    for (const part of slice(tasks, mine)) {
-      parts.push({ queue, ...part });
+    for (const sliced of slice(tasks, mine)) {
+      const part = { queue, ...sliced };
+      parts.push(part);
       // A connection keeps the order of what is sent on it. The server works on a part while the next one is written.
-      stored.push(storePart(context, tasks, { queue, ...part }, outcomes));
+      stored.push(storePart(context, tasks, part, outcomes));
     }
   }
   await (parts.length === 1 ? stored[0] : refuseInPart(parts, stored, outcomes));

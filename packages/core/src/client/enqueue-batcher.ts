@@ -31,7 +31,7 @@ export interface BatchLimits {
 
 /**
  * Sends enqueues that were made together, or while an earlier one was on its way, as one round trip. A caller that
- * awaits each enqueue pays nothing for it; a hundred concurrent ones travel as two or three batches.
+ * awaits each enqueue pays nothing for it; a hundred concurrent ones travel as a few batches.
  *
  * A batch the broker could not take, or may have taken, is sent again until the deadline: ids make that safe.
  */
@@ -113,15 +113,9 @@ export class EnqueueBatcher {
   }
 
   #flush(): void {
-    const most = this.#mostAtOnce();
-    let size = most;
-    let times = 1;
-    if (this.#isWorthDividing()) {
-      times = this.#mostInFlight();
-      size = Math.min(most, Math.ceil(this.#waiting.length / times));
-    }
-    for (; times > 1; times--) this.#launch(size);
-    this.#launch(most);
+    const parts = this.#isWorthDividing() ? this.#mostInFlight() : 1;
+    const size = Math.min(this.#mostAtOnce(), Math.ceil(this.#waiting.length / parts));
+    for (let part = 0; part < parts; part++) this.#launch(size);
     if (this.#waiting.length > 0) this.#schedule(this.#waiting.length === 1);
   }
 
