@@ -82,15 +82,19 @@ export const priority: readonly Scenario[] = [
     tier: 'extended',
     needs: [strictPriority, taskStore('update')],
     async run(t) {
-      const [low, middle, high] = [
+      const [low, middle, high, late, usual] = [
         await t.enqueue({ priority: 1 }),
         await t.enqueue({ priority: 5 }),
         await t.enqueue({ priority: 8 }),
+        // Some brokers keep those that name none in a place of their own.
+        await t.enqueue(),
+        await t.enqueue(),
       ];
       t.equal(await t.tasks.update([low.id], { priority: 9 }), ['applied'], 'raising');
       t.equal(await t.tasks.update([high.id], { priority: 0 }), ['applied'], 'lowering');
-      const order = (await (await t.holder()).claimInTurn(3)).map((each) => each.lease.taskId);
-      t.equal(order, [low.id, middle.id, high.id], 'the order of starts');
+      t.equal(await t.tasks.update([late.id], { priority: 2 }), ['applied'], 'lowering one that named none');
+      const order = (await (await t.holder()).claimInTurn(5)).map((each) => each.lease.taskId);
+      t.equal(order, [low.id, middle.id, usual.id, late.id, high.id], 'the order of starts');
       await t.refuses(
         () => t.tasks.update([low.id], { priority: 11 }),
         { code: 'VALIDATION', option: 'priority' },

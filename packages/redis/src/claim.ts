@@ -1,7 +1,7 @@
 import type { ClaimRequest, ClaimVerdict, Delivery } from '@millrace/core';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { hasCheckpoint, readDelivery } from './stored-task.ts';
+import { hasCheckpoint, readDelivery, readFirstDelivery } from './stored-task.ts';
 
 /** Who claims. */
 export interface Claimant {
@@ -44,7 +44,27 @@ export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Pro
   ];
   const reply = (await connection.run('claimTasks', keys.queue(queue), args, call)) as (string | number)[];
   if (reply[0] === 'lost') return 'lost';
-  return { deliveries: readDeliveries(reply, 1, queue, sessionId), inMs: spanOf(reply[0]) };
+  return { deliveries: readClaimed(reply, queue, sessionId), inMs: spanOf(reply[0]) };
+}
+
+/** Most are on their first attempt and were due when created: then there is an id where others have their lease. */
+function readClaimed(reply: readonly (string | number)[], queue: string, sessionId: string): Delivery[] {
+  const fence = reply[1] as number;
+  const deliveries: Delivery[] = [];
+  for (let at = 2; at < reply.length; ) {
+    const text = reply[at] as string;
+    if (text.charCodeAt(0) === 0) {
+      const lease = text.slice(1);
+      const parts = partsOf(lease);
+      deliveries.push(readDeliveryAt([lease, ...reply.slice(at + 1, at + parts)], 0, queue, sessionId));
+      at += parts;
+    } else {
+      const lease = { taskId: text, attempt: 1, fence: fence + deliveries.length + 1, sessionId };
+      deliveries.push(readFirstDelivery(lease, reply[at + 1] as string, queue));
+      at += 2;
+    }
+  }
+  return deliveries;
 }
 
 /** What a queue says of a task asked for by its id. */

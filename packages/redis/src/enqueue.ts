@@ -29,6 +29,8 @@ export interface EnqueueContext {
 
 /** Others wait while a script runs: one of this size takes about a millisecond (bench.md). */
 const mostInScript = 250;
+/** The server begins on so many while the rest are written down here. */
+const firstInScript = 50;
 /** Most characters of contents in one script. */
 const mostText = 4_194_304;
 
@@ -198,12 +200,14 @@ interface Part {
 function* slice(tasks: readonly NewTask[], indexes: readonly number[]): Generator<Omit<Part, 'queue'>> {
   let part = { indexes: [] as number[], contents: [] as string[] };
   let text = 0;
+  let most = indexes.length <= mostInScript ? mostInScript : firstInScript;
   for (const index of indexes) {
     const content = writeContent(tasks[index] as NewTask);
-    if (part.indexes.length === mostInScript || (part.indexes.length > 0 && text + content.length > mostText)) {
+    if (part.indexes.length === most || (part.indexes.length > 0 && text + content.length > mostText)) {
       yield part;
       part = { indexes: [], contents: [] };
       text = 0;
+      most = mostInScript;
     }
     part.indexes.push(index);
     part.contents.push(content);

@@ -49,13 +49,12 @@ export class RedisQueueStore implements QueueStore {
     const queueKey = keys.queue(checkName(queue, 'queue'));
     const call = { op: 'queues.purge', durable: true };
     for (let purged = 0; ; ) {
-      const removed = Number(
-        await connection.run('purgeQueue', queueKey, [String(mostInScript)], call).catch((error: unknown) => {
-          throw purged === 0 ? error : doneInPart(error, call.op);
-        }),
-      );
+      const reply = await connection.run('purgeQueue', queueKey, [String(mostInScript)], call).catch((error) => {
+        throw purged === 0 ? error : doneInPart(error, call.op);
+      });
+      const [removed, more] = reply as [number, number];
       purged += removed;
-      if (removed < mostInScript) return purged;
+      if (more === 0) return purged;
     }
   }
 

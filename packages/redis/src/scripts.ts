@@ -9,31 +9,31 @@ export interface Script {
   readonly sha: string;
 }
 
-const { record, place, endRun } = lua;
+const { record, place, fresh, endRun } = lua;
 
 /** Each script after the libraries it uses. */
 const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   beatSession: [record, lua.beatSession],
-  claimTasks: [record, place, lua.claimTasks],
+  claimTasks: [record, place, fresh, lua.claimTasks],
   claimTheseTasks: [record, place, lua.claimTheseTasks],
   lockIds: [lua.lockIds],
   unlockIds: [lua.unlockIds],
   controlTasks: [record, place, lua.controlTasks],
-  enqueueTasks: [record, place, lua.enqueueTasks],
-  findOverdue: [record, place, lua.findOverdue],
+  enqueueTasks: [record, place, fresh, lua.enqueueTasks],
+  findOverdue: [record, place, fresh, lua.findOverdue],
   findTasks: [record, lua.findTasks],
   leaveQueue: [record, place, endRun, lua.leaveQueue],
-  lookForMaintenance: [record, lua.lookForMaintenance],
-  lookForWork: [record, place, lua.lookForWork],
+  lookForMaintenance: [record, place, fresh, lua.lookForMaintenance],
+  lookForWork: [record, place, fresh, lua.lookForWork],
   pauseQueue: [record, place, lua.pauseQueue],
-  purgeQueue: [record, place, lua.purgeQueue],
-  queueStats: [record, lua.queueStats],
+  purgeQueue: [record, place, fresh, lua.purgeQueue],
+  queueStats: [record, place, fresh, lua.queueStats],
   readHeld: [record, lua.readHeld],
   readTasks: [record, lua.readTasks],
   reportTasks: [record, place, lua.reportTasks],
   scanTasks: [record, place, lua.scanTasks],
   settleTasks: [record, place, endRun, lua.settleTasks],
-  tendQueue: [record, place, endRun, lua.tendQueue],
+  tendQueue: [record, place, fresh, endRun, lua.tendQueue],
   watchTasks: [record, lua.watchTasks],
 };
 

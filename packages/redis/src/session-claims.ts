@@ -32,7 +32,7 @@ function isOver(leftMs: number): boolean {
 }
 
 /** Most tasks taken by one script: others wait while it runs. */
-const mostInScript = 500;
+const mostInScript = 250;
 
 /** Takes tasks for a session and keeps track of what it has, also when an answer to a claim gets lost. */
 export class SessionClaims {

@@ -1,6 +1,7 @@
 import type {
   Delivery,
   FailureKind,
+  Lease,
   NewTask,
   StopRequest,
   TaskError,
@@ -135,22 +136,27 @@ export function hasCheckpoint(lease: string): boolean {
   return lease[40] === '1';
 }
 
-/** Reads what claim-tasks.lua gives of one task. Called for every task that is run. */
+/** Reads what a script gives of one task. */
 export function readDelivery(
-  lease: string,
+  text: string,
   content: string,
   checkpoint: string | undefined,
   queue: string,
   sessionId: string,
 ): Delivery {
+  const attempt = Number(text.slice(0, 10));
+  const lease = { taskId: text.slice(41), attempt, fence: Number(text.slice(10, 23)), sessionId };
+  const delivery = readFirstDelivery(lease, content, queue);
+  delivery.runAt = Number(text.slice(23, 40));
+  if (checkpoint !== undefined) delivery.checkpoint = checkpoint;
+  return delivery;
+}
+
+/** Reads what a script gives of a task that was due when it was created, and runs for the first time. */
+export function readFirstDelivery(lease: Lease, content: string, queue: string): Mutable<Delivery> {
   const { rest, ...task } = readContent(content);
   const delivery: Mutable<Delivery> = {
-    lease: {
-      taskId: lease.slice(41),
-      attempt: Number(lease.slice(0, 10)),
-      fence: Number(lease.slice(10, 23)),
-      sessionId,
-    },
+    lease,
     name: task.name,
     queue,
     headers: { ...rest.headers },
@@ -158,11 +164,10 @@ export function readDelivery(
     maxAttempts: task.maxAttempts,
     version: rest.version,
     createdAt: task.createdAt,
-    runAt: Number(lease.slice(23, 40)),
+    runAt: task.createdAt,
   };
   if (task.input !== undefined) delivery.input = task.input;
   if (rest.timeoutMs !== undefined) delivery.timeoutMs = rest.timeoutMs;
-  if (checkpoint !== undefined) delivery.checkpoint = checkpoint;
   if (task.key !== '') delivery.key = task.key;
   if (task.group !== '') delivery.group = task.group;
   if (task.owner !== '') delivery.owner = task.owner;

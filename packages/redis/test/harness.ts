@@ -93,6 +93,11 @@ const shiftedSets = /:(later|backoff|expiry|done|dead|session)$/;
 async function shiftKey(server: Redis, key: string, ms: number): Promise<void> {
   if (shiftedSets.test(key) || key.includes(':ready:')) {
     for (const member of await server.zrange(key, '0', '-1')) await server.zincrby(key, -ms, member);
+  } else if (key.includes(':fresh:')) {
+    const entries = await server.lrange(key, '0', '-1');
+    for (const [index, entry] of entries.entries()) {
+      await server.lset(key, String(index), entry.slice(0, 12) + shifted13(entry.slice(12, 25), ms) + entry.slice(25));
+    }
   } else if (key.endsWith(':task')) {
     for (const [id, text] of Object.entries(await server.hgetall(key))) {
       let shifted = text.slice(0, 12) + shifted13(text.slice(12, 25), ms) + text.slice(25);

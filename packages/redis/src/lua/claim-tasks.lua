@@ -1,8 +1,10 @@
--- Gives due tasks of one queue to a session. Uses record.lua and place.lua.
+-- Gives due tasks of one queue to a session. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: 1 session; 2 its time to live; 3 whether it may be new to this queue; 4 worker (instance, zero byte, host);
 --   5 limit; 6 lowest priority to give; 7 how long the caller will sleep when there is nothing; 8- names.
--- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is) and, per task,
---   texts: attempt (10) fence (13) due (17) whether there is a checkpoint (1) id; content; the checkpoint, if there is.
+-- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); the fence before
+--   the first one given, each has the next; and, per task, texts: its id if it was due when it was created and this is
+--   its first attempt, else a zero byte, attempt (10) fence (13) due (17) whether there is a checkpoint (1) id; content;
+--   the checkpoint, if there is.
 -- Cost: O(log n) per task, O(1) per name.
 local session, ttl, worker = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local limit, lowest, sleepMs = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -22,33 +24,33 @@ end
 promote(500)
 -- Whoever sleeps is woken by what others bring, not by what this claim is about to take.
 soonest = nil
-local taken = {}
+-- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
+local ids, entries, taken, fromLists = {}, {}, 0, 0
 -- How much more may be read into one answer; not counted while this queue holds small tasks only.
 local room = largest() > LARGE and MOST_AT_ONCE or nil
+local paused = call('HGET', META, 'stopped')
+local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
+local voided = voidEntries() > 0
+-- Lines that have nothing more to give.
+local emptied = {}
 
--- The first of these whose contents are not too much together; always one, if nothing was taken yet.
-local function fitting(members)
+-- How many of these may be taken without their contents being too much together; always one, if nothing was taken yet.
+local function fitting(members, idAt)
+  if not room then
+    return #members
+  end
   for number, member in ipairs(members) do
-    local size = call('HSTRLEN', TASK, sub(member, 13))
-    if size > room and (number > 1 or #taken > 0) then
+    local size = call('HSTRLEN', TASK, sub(member, idAt))
+    if size > room and (number > 1 or taken > 0) then
       limit = 0
-      return { unpack(members, 1, number - 1) }
+      return number - 1
     end
     room = math.max(0, room - size)
   end
-  return members
-end
-local paused = call('HGET', META, 'stopped')
-local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
-
-local function headOf(name)
-  local head = call('ZRANGEBYSCORE', READY .. name, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
-  if #head == 0 then
-    return nil
-  end
-  return { name = name, member = head[1], score = tonumber(head[2]) }
+  return #members
 end
 
+-- Both begin with the sequence, which no two tasks share.
 local function comesBefore(first, second)
   if first.score ~= second.score then
     return first.score < second.score
@@ -56,11 +58,9 @@ local function comesBefore(first, second)
   return first.member < second.member
 end
 
--- Takes from one line, as long as its tasks come before `rival`, the head of another.
-local function takeFrom(name, rival)
-  local want = limit - #taken
-  local line = READY .. name
-  local members
+-- Takes from one sorted set, as long as its tasks come before `rival`, the head of another line.
+local function takeReady(line, rival)
+  local want, members = limit - taken, nil
   if rival then
     members = {}
     local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
@@ -72,33 +72,67 @@ local function takeFrom(name, rival)
     end
   else
     members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
+    emptied[line] = #members < want
   end
-  if room then
-    members = fitting(members)
+  local total = fitting(members, 13)
+  if total > 0 then
+    call('ZREMRANGEBYRANK', line, 0, total - 1)
   end
-  if #members > 0 then
-    call('ZREMRANGEBYRANK', line, 0, #members - 1)
+  for number = 1, total do
+    ids[taken + number] = sub(members[number], 13)
   end
-  local before = #taken
-  for number = 1, #members do
-    taken[before + number] = members[number]
+  taken = taken + total
+end
+
+-- The same from one list of fresh tasks.
+local function takeFresh(list, rival)
+  local want, members, total = limit - taken, nil, 0
+  if rival or room then
+    members = call('LRANGE', list, 0, want - 1)
+    while rival and members[total + 1]
+      and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
+      total = total + 1
+    end
+    total = fitting(rival and { unpack(members, 1, total) } or members, 26)
+    discard(list, total)
+  else
+    members = call('LPOP', list, want) or {}
+    total = #members
+    emptied[list] = total < want
   end
-  return #members
+  for number = 1, total do
+    ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
+  end
+  taken, fromLists = taken + total, fromLists + total
+end
+
+local function readyHead(name)
+  local line = READY .. name
+  local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
+  return head[1]
+    and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
+end
+
+local function usualHead(name)
+  local list = FRESH .. name
+  local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
+  return entry
+    and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
 end
 
 local function take()
   local heads = {}
   for at = 8, #ARGV do
-    local head = headOf(ARGV[at])
-    if head then
-      heads[#heads + 1] = head
-    end
+    heads[#heads + 1] = readyHead(ARGV[at]) or nil
+    heads[#heads + 1] = usualHead(ARGV[at]) or nil
   end
-  while #heads > 0 and #taken < limit do
+  while #heads > 0 and taken < limit do
     table.sort(heads, comesBefore)
-    local name = heads[1].name
-    takeFrom(name, heads[2])
-    local head = headOf(name)
+    local first, before = heads[1], taken
+    first.take(first.line, heads[2])
+    -- Without progress it would go on for ever, and hold up everybody.
+    local goesOn = taken > before and taken < limit and not emptied[first.line]
+    local head = goesOn and first.look(first.name)
     if head then
       heads[1] = head
     else
@@ -107,25 +141,24 @@ local function take()
   end
 end
 
-local reply = { -1 }
+local reply = { -1, 0 }
 if not paused then
   take()
 end
-if #taken > 0 then
-  local ids = {}
-  for number, member in ipairs(taken) do
-    ids[number] = sub(member, 13)
-  end
-  local contents, runs = fetchMany(TASK, ids), fetchMany(RUN, ids)
+if taken > 0 then
+  local contents = fetchMany(TASK, ids)
+  -- A fresh task has no run, unless its entry is void.
+  local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
   local fence = call('HINCRBY', META, 'fence', #ids) - #ids
+  reply[2] = fence
   local tail = now13 .. NO_TIME .. '-'
   local saved, held, urgent = {}, {}, {}
   -- Counted by hand: `#` looks for the end of a table each time.
-  local given, replied = 0, 1
+  local given, replied = 0, 2
   local pending, retrying = 0, 0
 
   -- Whether a task of the line may be given; it has left the line in any case.
-  local function mayBeGiven(content, state, due, member)
+  local function mayBeGiven(id, content, state, due)
     if not content or (state ~= 'p' and state ~= 't') then
       -- Left in the line by something that went wrong: taken out, and no other task suffers.
       return false
@@ -137,11 +170,11 @@ if #taken > 0 then
     end
     if sub(due, 1, 1) == '+' and due > '+000' .. now13 then
       -- The clock was set back after the task had become due: never early holds all the same.
-      call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), member)
+      call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), memberOf(id, content))
       return false
     end
     if expires then
-      urgent[#urgent + 1] = sub(member, 13)
+      urgent[#urgent + 1] = id
     end
     return true
   end
@@ -150,7 +183,7 @@ if #taken > 0 then
     given = given + 1
     saved[given * 2 - 1], saved[given * 2] = id, run
     held[given] = id
-    reply[replied + 1], reply[replied + 2] = lease .. (checkpoint and '1' or '0') .. id, content
+    reply[replied + 1], reply[replied + 2] = '\0' .. lease .. (checkpoint and '1' or '0') .. id, content
     replied = replied + 2
     if checkpoint then
       replied = replied + 1
@@ -159,7 +192,7 @@ if #taken > 0 then
   end
 
   -- A task with a past, a key or times of its own.
-  local function consider(id, content, before, member, fence13)
+  local function consider(id, content, before, fence13)
     local state, due, attempt, marks, key = 'p', nil, '0000000001', '00000', '0'
     if before then
       state, due = sub(before, 1, 1), sub(before, 44, 60)
@@ -171,7 +204,7 @@ if #taken > 0 then
         key = '1'
       end
     end
-    if not mayBeGiven(content, state, due, member) then
+    if not mayBeGiven(id, content, state, due) then
       return
     end
     if state == 'p' then
@@ -191,8 +224,10 @@ if #taken > 0 then
   local afterDue = tail .. '00000' .. worker
   for number = 1, #ids do
     local id, content = ids[number], contents[number]
-    local fence13 = format('%013d', fence + number)
-    if content and not runs[number] and sub(content, 27, 28) == 'n-' and sub(content, 13, 25) <= now13 then
+    local fence13 = format('%013d', fence + given + 1)
+    if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
+      count('void', -1)
+    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and sub(content, 13, 25) <= now13 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
       local due = '+000' .. sub(content, 13, 25)
       pending = pending + 1
@@ -200,10 +235,10 @@ if #taken > 0 then
       saved[given * 2 - 1] = id
       saved[given * 2] = 'r-000000000001' .. fence13 .. session .. due .. afterDue
       held[given] = id
-      reply[replied + 1], reply[replied + 2] = '0000000001' .. fence13 .. due .. '0' .. id, content
+      reply[replied + 1], reply[replied + 2] = id, content
       replied = replied + 2
     else
-      consider(id, content, runs[number], taken[number], fence13)
+      consider(id, content, runs[number], fence13)
     end
   end
   callWithMany('ZREM', EXPIRY, urgent)
@@ -213,7 +248,7 @@ if #taken > 0 then
   count('retrying', -retrying)
   count('running', pending + retrying)
 end
-if #reply == 1 then
+if #reply == 2 then
   if not paused then
     for _, line in ipairs({ LATER, BACKOFF }) do
       local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')
@@ -223,7 +258,7 @@ if #reply == 1 then
       end
     end
     -- Something was in line that this claim could not take out in one go, or that was thrown out.
-    if #taken > 0 then
+    if taken > 0 then
       reply[1] = 0
     end
   end

@@ -1,4 +1,4 @@
--- Stores tasks of one queue. Uses record.lua and place.lua.
+-- Stores tasks of one queue. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: 1 most tasks that may wait, 0 for no limit; 2 names in order as JSON, each with how many tasks in a row
 --   have it; 3 JSON object, by the number of the task, of what is not plain:
 --   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 number of tasks; 5 ids one
@@ -14,6 +14,8 @@ local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
 local packed = ARGV[5]
+-- Length of a generated id.
+local GENERATED = 36
 if packed == '' then
   for number = 1, total do
     ids[number] = ARGV[5 + total + number]
@@ -24,11 +26,31 @@ else
     ids[number] = sub(packed, (number - 1) * width + 1, number * width)
   end
 end
-local found = fetchMany(TASK, ids)
 
 -- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
 local sequence = call('HINCRBY', META, 'sequence', total) - total
 local first = sequence == 0
+
+-- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
+-- that are made here of the time. What sorts higher than time makes it look again, for each task.
+local function areNew()
+  local highest, last = call('HGET', META, 'highest') or first and '' or nil, nil
+  local new = packed ~= '' and highest
+  last = highest or ''
+  for number = 1, total do
+    local id = ids[number]
+    if #id == GENERATED and id > last then
+      last = id
+    else
+      new = false
+    end
+  end
+  if highest and last > highest then
+    call('HSET', META, 'highest', last)
+  end
+  return new
+end
+local found = areNew() and {} or fetchMany(TASK, ids)
 local room = math.huge
 if limit > 0 then
   local waiting = call('HMGET', META, 'pending', 'retrying', 'paused')
@@ -76,13 +98,14 @@ local function replace(owner, content, wish)
   return true
 end
 
-local stored, unlisted, line = {}, {}, {}
+local stored, unlisted, line, fresh = {}, {}, {}, {}
 -- Counted by hand: `#` looks for the end of a table each time.
-local storedCount, lineCount = 0, 0
+local storedCount, lineCount, freshCount = 0, 0, 0
 local accepted, biggest = 0, 0
 local run, runLeft, name = 0, 0, nil
 -- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
 local byte = string.byte
+local USUAL_BYTE = USUAL + 48
 local nowScores = {}
 
 local function scoreOf(level)
@@ -91,6 +114,22 @@ local function scoreOf(level)
 end
 
 local function flushLine()
+  if freshCount > 0 then
+    local last = call('LINDEX', FRESH .. name, -1)
+    if not last then
+      call('SADD', NAMES, name)
+    end
+    if last and sub(last, 13, 25) > now13 then
+      -- The clock was set back: the list would be out of order.
+      for _, entry in ipairs(fresh) do
+        line[lineCount + 1], line[lineCount + 2] = format('%d', freshScore(entry)), sub(entry, 1, 12) .. sub(entry, 26)
+        lineCount = lineCount + 2
+      end
+    else
+      callWithMany('RPUSH', FRESH .. name, fresh)
+    end
+    fresh, freshCount = {}, 0
+  end
   if lineCount > 0 then
     call('SADD', NAMES, name)
     callWithMany('ZADD', READY .. name, line)
@@ -166,13 +205,18 @@ for number = 1, total do
   elseif accepted >= room then
     setOutcome(number, 'f')
   else
-    local units = sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
-    local level = byte(content)
+    local sequence12 = hundreds .. sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
+    local head, level = sequence12 .. now13, byte(content)
     -- By far the most frequent kind: written out, with as few calls as can be.
-    stored[storedCount + 1], stored[storedCount + 2] = id, hundreds .. units .. now13 .. content
+    stored[storedCount + 1], stored[storedCount + 2] = id, head .. content
     storedCount = storedCount + 2
-    line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), hundreds .. units .. id
-    lineCount = lineCount + 2
+    if level == USUAL_BYTE then
+      freshCount = freshCount + 1
+      fresh[freshCount] = head .. id
+    else
+      line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), sequence12 .. id
+      lineCount = lineCount + 2
+    end
     accepted = accepted + 1
     unlisted[accepted] = id
   end

@@ -1,4 +1,4 @@
--- Tasks of one queue that wait although they have been due for some time. Uses record.lua and place.lua.
+-- Tasks of one queue that wait although they have been due for some time. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: 1 due for how long, milliseconds; 2 most tasks.
 -- Result: per task, the one due longest first: its name; its priority (1) and id. None of a queue that is paused, and
 --   none that is over its time.
@@ -16,9 +16,14 @@ for _ = 1, limit, 500 do
   end
 end
 
+local names = call('SMEMBERS', NAMES)
+for _, name in ipairs(names) do
+  sortIn(name, limit, latest)
+end
+
 -- A line's tasks of one priority. Those with the longest wait come first, so the others can be left out early.
 local lines = {}
-for _, name in ipairs(call('SMEMBERS', NAMES)) do
+for _, name in ipairs(names) do
   for level = 0, 9 do
     local from = level * LEVEL
     local head = call('ZRANGEBYSCORE', READY .. name, format('%.0f', from), format('%.0f', from + latest), 'WITHSCORES',

@@ -1,4 +1,4 @@
--- Whether a queue needs a round of maintenance. Uses record.lua.
+-- Whether a queue needs a round of maintenance. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: as 3 to 6 of tend-queue.lua.
 -- Result: 1 or 0.
 -- Cost: O(log n).
@@ -12,5 +12,5 @@ local function isOver(line, keptMs, keptCount)
 end
 
 local needed = dueBy(LATER, now) or dueBy(BACKOFF, now) or dueBy(SESSION, now) or dueBy(EXPIRY, now)
-  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4]))
+  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4])) or hasTooManyVoid()
 return needed and 1 or 0

@@ -1,4 +1,4 @@
--- Where in one queue a claim of several would find something. Uses record.lua and place.lua.
+-- Where in one queue a claim of several would find something. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: 1 how long the caller will sleep when there is nothing; 2- names.
 -- Result: the highest priority that is due for these names, -1 if none is; milliseconds until something may be, -1 for
 --   nothing.
@@ -12,6 +12,9 @@ if not call('HGET', META, 'stopped') then
     local head = call('ZRANGE', READY .. ARGV[at], 0, 0, 'WITHSCORES')
     if head[2] then
       best = math.max(best, 9 - math.floor(tonumber(head[2]) / LEVEL))
+    end
+    if best < USUAL and freshHead(ARGV[at]) then
+      best = USUAL
     end
   end
   for _, line in ipairs({ LATER, BACKOFF }) do

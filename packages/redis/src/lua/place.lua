@@ -65,8 +65,11 @@ local function leave(id, content, run)
   end
   if state == 'p' or state == 't' then
     -- Promotion may lag behind the due time, so a due task is in one of the two.
-    if call('ZREM', READY .. nameOf(content), memberOf(id, content)) == 0 then
-      call('ZREM', state == 'p' and LATER or BACKOFF, memberOf(id, content))
+    local member = memberOf(id, content)
+    local found = call('ZREM', READY .. nameOf(content), member) + call('ZREM', state == 'p' and LATER or BACKOFF, member)
+    if found == 0 and run.isNew and sub(content, 26, 28) == USUAL .. 'n-' then
+      -- Its entry stays in the list of fresh tasks; see fresh.lua.
+      count('void', 1)
     end
   elseif state == 'z' then
     call('SREM', PAUSED, id)

@@ -1,6 +1,6 @@
--- Removes waiting tasks of a queue. Uses record.lua and place.lua.
+-- Removes waiting tasks of a queue. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: 1 most tasks to remove by this call.
--- Result: how many were removed; less than asked for when there are no more.
+-- Result: how many were removed; whether there may be more.
 -- Cost: O(log n) per task, O(1) per name in use.
 local most = tonumber(ARGV[1])
 local removed = 0
@@ -23,7 +23,13 @@ local function idsOf(members)
   return members
 end
 
-for _, name in ipairs(call('SMEMBERS', NAMES)) do
+local names, looked = call('SMEMBERS', NAMES), 0
+for _, name in ipairs(names) do
+  if looked < most then
+    looked = looked + sortIn(name, most - looked, math.huge)
+  end
+end
+for _, name in ipairs(names) do
   if removed < most then
     remove(idsOf(call('ZRANGE', READY .. name, 0, most - removed - 1)))
   end
@@ -41,4 +47,4 @@ if removed < most then
   remove(call('ZRANGE', EXPIRY, 0, most - removed - 1))
 end
 conclude()
-return removed
+return { removed, (removed >= most or looked >= most) and 1 or 0 }

@@ -1,8 +1,8 @@
--- Numbers of one queue. Uses record.lua.
+-- Numbers of one queue. Uses record.lua, place.lua and fresh.lua.
 -- Arguments: none.
 -- Result: 1 if it is paused; pending, scheduled, retrying, running and paused tasks; age of the oldest due task, -1 if
 --   there is none.
--- Cost: O(1) per name in use, O(log n).
+-- Cost: O(1) per name in use, O(log n), and O(1) per void entry it takes away.
 local meta = call('HMGET', META, 'stopped', 'pending', 'retrying', 'running', 'paused')
 local scheduled = call('ZCOUNT', LATER, '(' .. format('%.0f', now), '+inf')
 local oldest = nil
@@ -14,6 +14,10 @@ local function see(due)
 end
 
 for _, name in ipairs(call('SMEMBERS', NAMES)) do
+  local entry = freshHead(name)
+  if entry then
+    see(tonumber(sub(entry, 13, 25)))
+  end
   local from = '-inf'
   repeat
     local head = call('ZRANGEBYSCORE', READY .. name, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -31,6 +35,7 @@ for _, line in ipairs({ LATER, BACKOFF }) do
     see(tonumber(head[2]))
   end
 end
+conclude()
 local function number(value)
   return tonumber(value or 0)
 end

@@ -19,7 +19,7 @@ local call = redis.call
 local sub, format, find = string.sub, string.format, string.find
 local base = KEYS[1]
 local TASK, RUN, MORE, META = base .. ':task', base .. ':run', base .. ':more', base .. ':meta'
-local KEY, NAMES, READY = base .. ':key', base .. ':names', base .. ':ready:'
+local KEY, NAMES, READY, FRESH = base .. ':key', base .. ':names', base .. ':ready:', base .. ':fresh:'
 local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
 local DONE, DEAD, SESSION = base .. ':done', base .. ':dead', base .. ':session'
@@ -33,6 +33,8 @@ local NOBODY = '----------------'
 local NO_TIME = '-------------'
 local FURTHEST = 8640000000000000
 local LEVEL = 17592186044416
+-- The priority of tasks that name none.
+local USUAL = 4
 -- Contents above the first size are counted before many of them are read at once, up to the second.
 local LARGE, MOST_AT_ONCE = 65536, 8388608
 
@@ -97,7 +99,7 @@ end
 local function readRun(text, content)
   if not text then
     return {
-      state = 'p', requested = '-', begun = '0', key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
+      isNew = true, state = 'p', requested = '-', begun = '0', key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
       fence = '0000000000000', holder = NOBODY, due = tonumber(firstDueOf(content)), started = NO_TIME,
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }

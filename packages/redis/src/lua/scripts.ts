@@ -35,33 +35,33 @@ end
 promote(500)
 -- Whoever sleeps is woken by what others bring, not by what this claim is about to take.
 soonest = nil
-local taken = {}
+-- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
+local ids, entries, taken, fromLists = {}, {}, 0, 0
 -- How much more may be read into one answer; not counted while this queue holds small tasks only.
 local room = largest() > LARGE and MOST_AT_ONCE or nil
+local paused = call('HGET', META, 'stopped')
+local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
+local voided = voidEntries() > 0
+-- Lines that have nothing more to give.
+local emptied = {}
 
--- The first of these whose contents are not too much together; always one, if nothing was taken yet.
-local function fitting(members)
+-- How many of these may be taken without their contents being too much together; always one, if nothing was taken yet.
+local function fitting(members, idAt)
+  if not room then
+    return #members
+  end
   for number, member in ipairs(members) do
-    local size = call('HSTRLEN', TASK, sub(member, 13))
-    if size > room and (number > 1 or #taken > 0) then
+    local size = call('HSTRLEN', TASK, sub(member, idAt))
+    if size > room and (number > 1 or taken > 0) then
       limit = 0
-      return { unpack(members, 1, number - 1) }
+      return number - 1
     end
     room = math.max(0, room - size)
   end
-  return members
-end
-local paused = call('HGET', META, 'stopped')
-local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
-
-local function headOf(name)
-  local head = call('ZRANGEBYSCORE', READY .. name, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
-  if #head == 0 then
-    return nil
-  end
-  return { name = name, member = head[1], score = tonumber(head[2]) }
+  return #members
 end
 
+-- Both begin with the sequence, which no two tasks share.
 local function comesBefore(first, second)
   if first.score ~= second.score then
     return first.score < second.score
@@ -69,11 +69,9 @@ local function comesBefore(first, second)
   return first.member < second.member
 end
 
--- Takes from one line, as long as its tasks come before \`rival\`, the head of another.
-local function takeFrom(name, rival)
-  local want = limit - #taken
-  local line = READY .. name
-  local members
+-- Takes from one sorted set, as long as its tasks come before \`rival\`, the head of another line.
+local function takeReady(line, rival)
+  local want, members = limit - taken, nil
   if rival then
     members = {}
     local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
@@ -85,33 +83,67 @@ local function takeFrom(name, rival)
     end
   else
     members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
+    emptied[line] = #members < want
   end
-  if room then
-    members = fitting(members)
+  local total = fitting(members, 13)
+  if total > 0 then
+    call('ZREMRANGEBYRANK', line, 0, total - 1)
   end
-  if #members > 0 then
-    call('ZREMRANGEBYRANK', line, 0, #members - 1)
+  for number = 1, total do
+    ids[taken + number] = sub(members[number], 13)
   end
-  local before = #taken
-  for number = 1, #members do
-    taken[before + number] = members[number]
+  taken = taken + total
+end
+
+-- The same from one list of fresh tasks.
+local function takeFresh(list, rival)
+  local want, members, total = limit - taken, nil, 0
+  if rival or room then
+    members = call('LRANGE', list, 0, want - 1)
+    while rival and members[total + 1]
+      and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
+      total = total + 1
+    end
+    total = fitting(rival and { unpack(members, 1, total) } or members, 26)
+    discard(list, total)
+  else
+    members = call('LPOP', list, want) or {}
+    total = #members
+    emptied[list] = total < want
   end
-  return #members
+  for number = 1, total do
+    ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
+  end
+  taken, fromLists = taken + total, fromLists + total
+end
+
+local function readyHead(name)
+  local line = READY .. name
+  local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
+  return head[1]
+    and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
+end
+
+local function usualHead(name)
+  local list = FRESH .. name
+  local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
+  return entry
+    and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
 end
 
 local function take()
   local heads = {}
   for at = 8, #ARGV do
-    local head = headOf(ARGV[at])
-    if head then
-      heads[#heads + 1] = head
-    end
+    heads[#heads + 1] = readyHead(ARGV[at]) or nil
+    heads[#heads + 1] = usualHead(ARGV[at]) or nil
   end
-  while #heads > 0 and #taken < limit do
+  while #heads > 0 and taken < limit do
     table.sort(heads, comesBefore)
-    local name = heads[1].name
-    takeFrom(name, heads[2])
-    local head = headOf(name)
+    local first, before = heads[1], taken
+    first.take(first.line, heads[2])
+    -- Without progress it would go on for ever, and hold up everybody.
+    local goesOn = taken > before and taken < limit and not emptied[first.line]
+    local head = goesOn and first.look(first.name)
     if head then
       heads[1] = head
     else
@@ -120,25 +152,24 @@ local function take()
   end
 end
 
-local reply = { -1 }
+local reply = { -1, 0 }
 if not paused then
   take()
 end
-if #taken > 0 then
-  local ids = {}
-  for number, member in ipairs(taken) do
-    ids[number] = sub(member, 13)
-  end
-  local contents, runs = fetchMany(TASK, ids), fetchMany(RUN, ids)
+if taken > 0 then
+  local contents = fetchMany(TASK, ids)
+  -- A fresh task has no run, unless its entry is void.
+  local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
   local fence = call('HINCRBY', META, 'fence', #ids) - #ids
+  reply[2] = fence
   local tail = now13 .. NO_TIME .. '-'
   local saved, held, urgent = {}, {}, {}
   -- Counted by hand: \`#\` looks for the end of a table each time.
-  local given, replied = 0, 1
+  local given, replied = 0, 2
   local pending, retrying = 0, 0
 
   -- Whether a task of the line may be given; it has left the line in any case.
-  local function mayBeGiven(content, state, due, member)
+  local function mayBeGiven(id, content, state, due)
     if not content or (state ~= 'p' and state ~= 't') then
       -- Left in the line by something that went wrong: taken out, and no other task suffers.
       return false
@@ -150,11 +181,11 @@ if #taken > 0 then
     end
     if sub(due, 1, 1) == '+' and due > '+000' .. now13 then
       -- The clock was set back after the task had become due: never early holds all the same.
-      call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), member)
+      call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), memberOf(id, content))
       return false
     end
     if expires then
-      urgent[#urgent + 1] = sub(member, 13)
+      urgent[#urgent + 1] = id
     end
     return true
   end
@@ -163,7 +194,7 @@ if #taken > 0 then
     given = given + 1
     saved[given * 2 - 1], saved[given * 2] = id, run
     held[given] = id
-    reply[replied + 1], reply[replied + 2] = lease .. (checkpoint and '1' or '0') .. id, content
+    reply[replied + 1], reply[replied + 2] = '\\0' .. lease .. (checkpoint and '1' or '0') .. id, content
     replied = replied + 2
     if checkpoint then
       replied = replied + 1
@@ -172,7 +203,7 @@ if #taken > 0 then
   end
 
   -- A task with a past, a key or times of its own.
-  local function consider(id, content, before, member, fence13)
+  local function consider(id, content, before, fence13)
     local state, due, attempt, marks, key = 'p', nil, '0000000001', '00000', '0'
     if before then
       state, due = sub(before, 1, 1), sub(before, 44, 60)
@@ -184,7 +215,7 @@ if #taken > 0 then
         key = '1'
       end
     end
-    if not mayBeGiven(content, state, due, member) then
+    if not mayBeGiven(id, content, state, due) then
       return
     end
     if state == 'p' then
@@ -204,8 +235,10 @@ if #taken > 0 then
   local afterDue = tail .. '00000' .. worker
   for number = 1, #ids do
     local id, content = ids[number], contents[number]
-    local fence13 = format('%013d', fence + number)
-    if content and not runs[number] and sub(content, 27, 28) == 'n-' and sub(content, 13, 25) <= now13 then
+    local fence13 = format('%013d', fence + given + 1)
+    if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
+      count('void', -1)
+    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and sub(content, 13, 25) <= now13 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
       local due = '+000' .. sub(content, 13, 25)
       pending = pending + 1
@@ -213,10 +246,10 @@ if #taken > 0 then
       saved[given * 2 - 1] = id
       saved[given * 2] = 'r-000000000001' .. fence13 .. session .. due .. afterDue
       held[given] = id
-      reply[replied + 1], reply[replied + 2] = '0000000001' .. fence13 .. due .. '0' .. id, content
+      reply[replied + 1], reply[replied + 2] = id, content
       replied = replied + 2
     else
-      consider(id, content, runs[number], taken[number], fence13)
+      consider(id, content, runs[number], fence13)
     end
   end
   callWithMany('ZREM', EXPIRY, urgent)
@@ -226,7 +259,7 @@ if #taken > 0 then
   count('retrying', -retrying)
   count('running', pending + retrying)
 end
-if #reply == 1 then
+if #reply == 2 then
   if not paused then
     for _, line in ipairs({ LATER, BACKOFF }) do
       local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')
@@ -236,7 +269,7 @@ if #reply == 1 then
       end
     end
     -- Something was in line that this claim could not take out in one go, or that was thrown out.
-    if #taken > 0 then
+    if taken > 0 then
       reply[1] = 0
     end
   end
@@ -524,6 +557,8 @@ local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
 local packed = ARGV[5]
+-- Length of a generated id.
+local GENERATED = 36
 if packed == '' then
   for number = 1, total do
     ids[number] = ARGV[5 + total + number]
@@ -534,11 +569,31 @@ else
     ids[number] = sub(packed, (number - 1) * width + 1, number * width)
   end
 end
-local found = fetchMany(TASK, ids)
 
 -- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
 local sequence = call('HINCRBY', META, 'sequence', total) - total
 local first = sequence == 0
+
+-- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
+-- that are made here of the time. What sorts higher than time makes it look again, for each task.
+local function areNew()
+  local highest, last = call('HGET', META, 'highest') or first and '' or nil, nil
+  local new = packed ~= '' and highest
+  last = highest or ''
+  for number = 1, total do
+    local id = ids[number]
+    if #id == GENERATED and id > last then
+      last = id
+    else
+      new = false
+    end
+  end
+  if highest and last > highest then
+    call('HSET', META, 'highest', last)
+  end
+  return new
+end
+local found = areNew() and {} or fetchMany(TASK, ids)
 local room = math.huge
 if limit > 0 then
   local waiting = call('HMGET', META, 'pending', 'retrying', 'paused')
@@ -586,13 +641,14 @@ local function replace(owner, content, wish)
   return true
 end
 
-local stored, unlisted, line = {}, {}, {}
+local stored, unlisted, line, fresh = {}, {}, {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
-local storedCount, lineCount = 0, 0
+local storedCount, lineCount, freshCount = 0, 0, 0
 local accepted, biggest = 0, 0
 local run, runLeft, name = 0, 0, nil
 -- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
 local byte = string.byte
+local USUAL_BYTE = USUAL + 48
 local nowScores = {}
 
 local function scoreOf(level)
@@ -601,6 +657,22 @@ local function scoreOf(level)
 end
 
 local function flushLine()
+  if freshCount > 0 then
+    local last = call('LINDEX', FRESH .. name, -1)
+    if not last then
+      call('SADD', NAMES, name)
+    end
+    if last and sub(last, 13, 25) > now13 then
+      -- The clock was set back: the list would be out of order.
+      for _, entry in ipairs(fresh) do
+        line[lineCount + 1], line[lineCount + 2] = format('%d', freshScore(entry)), sub(entry, 1, 12) .. sub(entry, 26)
+        lineCount = lineCount + 2
+      end
+    else
+      callWithMany('RPUSH', FRESH .. name, fresh)
+    end
+    fresh, freshCount = {}, 0
+  end
   if lineCount > 0 then
     call('SADD', NAMES, name)
     callWithMany('ZADD', READY .. name, line)
@@ -676,13 +748,18 @@ for number = 1, total do
   elseif accepted >= room then
     setOutcome(number, 'f')
   else
-    local units = sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
-    local level = byte(content)
+    local sequence12 = hundreds .. sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
+    local head, level = sequence12 .. now13, byte(content)
     -- By far the most frequent kind: written out, with as few calls as can be.
-    stored[storedCount + 1], stored[storedCount + 2] = id, hundreds .. units .. now13 .. content
+    stored[storedCount + 1], stored[storedCount + 2] = id, head .. content
     storedCount = storedCount + 2
-    line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), hundreds .. units .. id
-    lineCount = lineCount + 2
+    if level == USUAL_BYTE then
+      freshCount = freshCount + 1
+      fresh[freshCount] = head .. id
+    else
+      line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), sequence12 .. id
+      lineCount = lineCount + 2
+    end
     accepted = accepted + 1
     unlisted[accepted] = id
   end
@@ -715,9 +792,14 @@ for _ = 1, limit, 500 do
   end
 end
 
+local names = call('SMEMBERS', NAMES)
+for _, name in ipairs(names) do
+  sortIn(name, limit, latest)
+end
+
 -- A line's tasks of one priority. Those with the longest wait come first, so the others can be left out early.
 local lines = {}
-for _, name in ipairs(call('SMEMBERS', NAMES)) do
+for _, name in ipairs(names) do
   for level = 0, 9 do
     local from = level * LEVEL
     local head = call('ZRANGEBYSCORE', READY .. name, format('%.0f', from), format('%.0f', from + latest), 'WITHSCORES',
@@ -780,6 +862,93 @@ for at = 1, #ARGV do
 end
 return reply`;
 
+export const fresh: string = `local MOST_VOID = 1000
+
+local function voidEntries()
+  return tonumber(call('HGET', META, 'void') or 0) + (counts.void or 0)
+end
+
+-- More than tasks wait: then some lie where no claim will come soon.
+local function hasTooManyVoid()
+  local void, pending = voidEntries(), tonumber(call('HGET', META, 'pending') or 0) + (counts.pending or 0)
+  return void > pending and (void > MOST_VOID or pending == 0)
+end
+
+local function freshScore(entry)
+  return score(USUAL, tonumber(sub(entry, 13, 25)))
+end
+
+local function isVoid(entry, content, run)
+  return run or not content or sub(content, 1, 12) ~= sub(entry, 1, 12)
+end
+
+-- Which of some entries are void, without reading what may be large: an id that came again is taken for the old one.
+local function findVoid(entries)
+  local ids, void = {}, {}
+  for number, entry in ipairs(entries) do
+    ids[number] = sub(entry, 26)
+  end
+  local runs = fetchMany(RUN, ids)
+  for number, id in ipairs(ids) do
+    void[number] = runs[number] and true or call('HEXISTS', TASK, id) == 0
+  end
+  return void
+end
+
+local function discard(list, total)
+  if total > 0 then
+    call('LPOP', list, total)
+  end
+end
+
+-- Takes void entries off the head of a list, so that the first one left counts. A thousand take a millisecond.
+local function trim(list)
+  for _ = 1, 100 do
+    if voidEntries() == 0 then
+      return
+    end
+    local entries = call('LRANGE', list, 0, 99)
+    local void, total = findVoid(entries), 0
+    while void[total + 1] do
+      total = total + 1
+    end
+    discard(list, total)
+    count('void', -total)
+    if total < 100 then
+      return
+    end
+  end
+end
+
+local function freshHead(name)
+  trim(FRESH .. name)
+  return call('LINDEX', FRESH .. name, 0) or nil
+end
+
+-- Moves up to \`most\` entries created by then from the head of a list to the sorted set, where they stand in the same
+-- order. Returns how many left the list.
+local function sortIn(name, most, instant)
+  local list = FRESH .. name
+  local entries = call('LRANGE', list, 0, most - 1)
+  local void, sorted, voided, total = findVoid(entries), {}, 0, 0
+  for number, entry in ipairs(entries) do
+    if tonumber(sub(entry, 13, 25)) > instant then
+      break
+    end
+    total = number
+    if void[number] then
+      voided = voided + 1
+    else
+      sorted[#sorted + 1] = format('%d', freshScore(entry))
+      sorted[#sorted + 1] = sub(entry, 1, 12) .. sub(entry, 26)
+    end
+  end
+  callWithMany('ZADD', READY .. name, sorted)
+  discard(list, total)
+  count('void', -voided)
+  return total
+end`;
+
 export const leaveQueue: string = `local session = ARGV[1]
 mayFinish()
 for _, id in ipairs(call('SRANDMEMBER', HELD .. session, ARGV[3])) do
@@ -819,7 +988,7 @@ local function isOver(line, keptMs, keptCount)
 end
 
 local needed = dueBy(LATER, now) or dueBy(BACKOFF, now) or dueBy(SESSION, now) or dueBy(EXPIRY, now)
-  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4]))
+  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4])) or hasTooManyVoid()
 return needed and 1 or 0`;
 
 export const lookForWork: string = `mayFinish()
@@ -831,6 +1000,9 @@ if not call('HGET', META, 'stopped') then
     local head = call('ZRANGE', READY .. ARGV[at], 0, 0, 'WITHSCORES')
     if head[2] then
       best = math.max(best, 9 - math.floor(tonumber(head[2]) / LEVEL))
+    end
+    if best < USUAL and freshHead(ARGV[at]) then
+      best = USUAL
     end
   end
   for _, line in ipairs({ LATER, BACKOFF }) do
@@ -922,8 +1094,11 @@ local function leave(id, content, run)
   end
   if state == 'p' or state == 't' then
     -- Promotion may lag behind the due time, so a due task is in one of the two.
-    if call('ZREM', READY .. nameOf(content), memberOf(id, content)) == 0 then
-      call('ZREM', state == 'p' and LATER or BACKOFF, memberOf(id, content))
+    local member = memberOf(id, content)
+    local found = call('ZREM', READY .. nameOf(content), member) + call('ZREM', state == 'p' and LATER or BACKOFF, member)
+    if found == 0 and run.isNew and sub(content, 26, 28) == USUAL .. 'n-' then
+      -- Its entry stays in the list of fresh tasks; see fresh.lua.
+      count('void', 1)
     end
   elseif state == 'z' then
     call('SREM', PAUSED, id)
@@ -1116,7 +1291,13 @@ local function idsOf(members)
   return members
 end
 
-for _, name in ipairs(call('SMEMBERS', NAMES)) do
+local names, looked = call('SMEMBERS', NAMES), 0
+for _, name in ipairs(names) do
+  if looked < most then
+    looked = looked + sortIn(name, most - looked, math.huge)
+  end
+end
+for _, name in ipairs(names) do
   if removed < most then
     remove(idsOf(call('ZRANGE', READY .. name, 0, most - removed - 1)))
   end
@@ -1134,7 +1315,7 @@ if removed < most then
   remove(call('ZRANGE', EXPIRY, 0, most - removed - 1))
 end
 conclude()
-return removed`;
+return { removed, (removed >= most or looked >= most) and 1 or 0 }`;
 
 export const queueStats: string = `local meta = call('HMGET', META, 'stopped', 'pending', 'retrying', 'running', 'paused')
 local scheduled = call('ZCOUNT', LATER, '(' .. format('%.0f', now), '+inf')
@@ -1147,6 +1328,10 @@ local function see(due)
 end
 
 for _, name in ipairs(call('SMEMBERS', NAMES)) do
+  local entry = freshHead(name)
+  if entry then
+    see(tonumber(sub(entry, 13, 25)))
+  end
   local from = '-inf'
   repeat
     local head = call('ZRANGEBYSCORE', READY .. name, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -1164,6 +1349,7 @@ for _, line in ipairs({ LATER, BACKOFF }) do
     see(tonumber(head[2]))
   end
 end
+conclude()
 local function number(value)
   return tonumber(value or 0)
 end
@@ -1212,7 +1398,7 @@ export const record: string = `local call = redis.call
 local sub, format, find = string.sub, string.format, string.find
 local base = KEYS[1]
 local TASK, RUN, MORE, META = base .. ':task', base .. ':run', base .. ':more', base .. ':meta'
-local KEY, NAMES, READY = base .. ':key', base .. ':names', base .. ':ready:'
+local KEY, NAMES, READY, FRESH = base .. ':key', base .. ':names', base .. ':ready:', base .. ':fresh:'
 local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
 local DONE, DEAD, SESSION = base .. ':done', base .. ':dead', base .. ':session'
@@ -1226,6 +1412,8 @@ local NOBODY = '----------------'
 local NO_TIME = '-------------'
 local FURTHEST = 8640000000000000
 local LEVEL = 17592186044416
+-- The priority of tasks that name none.
+local USUAL = 4
 -- Contents above the first size are counted before many of them are read at once, up to the second.
 local LARGE, MOST_AT_ONCE = 65536, 8388608
 
@@ -1290,7 +1478,7 @@ end
 local function readRun(text, content)
   if not text then
     return {
-      state = 'p', requested = '-', begun = '0', key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
+      isNew = true, state = 'p', requested = '-', begun = '0', key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
       fence = '0000000000000', holder = NOBODY, due = tonumber(firstDueOf(content)), started = NO_TIME,
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }
@@ -1598,6 +1786,19 @@ local function prune(line, keptMs, keptCount)
     end
   end
   pruned = pruned + #old
+end
+
+-- Void entries must not pile up where nobody claims.
+if hasTooManyVoid() then
+  local left = most
+  for _, name in ipairs(call('SMEMBERS', NAMES)) do
+    if left > 0 then
+      left = left - sortIn(name, left, math.huge)
+    end
+  end
+  if left < most then
+    more = 1
+  end
 end
 
 prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))

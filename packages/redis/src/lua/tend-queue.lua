@@ -1,5 +1,5 @@
 -- A bounded round of maintenance in one queue: makes due tasks ready, takes tasks back from silent sessions, ends
--- expired tasks, removes old ones. Uses record.lua, place.lua and end-run.lua.
+-- expired tasks, removes old ones. Uses record.lua, place.lua, fresh.lua and end-run.lua.
 -- Arguments: 1 most tasks per kind of work; 2 token; 3 how long succeeded and cancelled tasks are kept and 4 failed
 --   ones, milliseconds, -1 for ever; 5 and 6 how many of each are kept, -1 for all; 7 failure of a lost run, without its
 --   closing brace; 8 failure of an expired task.
@@ -96,6 +96,19 @@ local function prune(line, keptMs, keptCount)
     end
   end
   pruned = pruned + #old
+end
+
+-- Void entries must not pile up where nobody claims.
+if hasTooManyVoid() then
+  local left = most
+  for _, name in ipairs(call('SMEMBERS', NAMES)) do
+    if left > 0 then
+      left = left - sortIn(name, left, math.huge)
+    end
+  end
+  if left < most then
+    more = 1
+  end
 end
 
 prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))
