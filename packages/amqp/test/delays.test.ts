@@ -1,6 +1,6 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serverUrl } from './harness.ts';
-import { noServer, programs, startPrivateServer } from './private-server.ts';
+import { noServer, type PrivateServer, programs, startPrivateServer } from './private-server.ts';
 import { brokerOf, freshNamespace, newTask, openSession } from './support.ts';
 
 const count = 10_000;
@@ -57,33 +57,35 @@ describe('10,000 delayed tasks', () => {
     expect(lateness[0]).toBeGreaterThanOrEqual(0);
     await broker.close();
   });
+});
+
+describe.skipIf(programs === undefined)(`10,000 delayed tasks${programs === undefined ? ` [${noServer}]` : ''}`, () => {
+  let own: PrivateServer;
+  beforeAll(async () => {
+    own = await startPrivateServer();
+  });
+  afterAll(() => own.close());
 
   for (const [event, how, moment, leastMs, mostMs] of [
     ['crash', 'kill', 'wait', 6_500, 9_500],
     ['crash', 'kill', 'fall due', 1_000, 9_000],
     ['restart', 'graceful', 'fall due', 1_000, 9_000],
   ] as const) {
-    it.skipIf(programs === undefined)(
-      `survive a ${event} of the server while they ${moment}${programs === undefined ? ` [${noServer}]` : ''}`,
-      async () => {
-        const { url, server, close } = await startPrivateServer();
-        afterAll(close);
-        const namespace = freshNamespace();
-        const broker = brokerOf(url, { namespace, queues: [{ name: 'line' }] });
-        await broker.open();
-        // A new quorum queue needs a moment before it survives a crash.
-        await new Promise((resolve) => setTimeout(resolve, 3_000));
-        const { dueAt } = await enqueueSpread(broker, leastMs, mostMs);
-        const collecting = collect(broker, dueAt, 90_000);
-        await new Promise((resolve) => setTimeout(resolve, 3_000));
-        await server.stop(how);
-        await server.start();
-        const cameAt = await collecting;
-        expect(cameAt.size).toBe(count);
-        const early = [...cameAt].filter(([id, at]) => at < (dueAt.get(id) ?? 0));
-        expect(early).toEqual([]);
-        await broker.close();
-      },
-    );
+    it(`survive a ${event} of the server while they ${moment}`, async () => {
+      const broker = brokerOf(own.url, { namespace: freshNamespace(), queues: [{ name: 'line' }] });
+      await broker.open();
+      // A new quorum queue needs a moment before it survives a crash.
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      const { dueAt } = await enqueueSpread(broker, leastMs, mostMs);
+      const collecting = collect(broker, dueAt, 90_000);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await own.server.stop(how);
+      await own.server.start();
+      const cameAt = await collecting;
+      expect(cameAt.size).toBe(count);
+      const early = [...cameAt].filter(([id, at]) => at < (dueAt.get(id) ?? 0));
+      expect(early).toEqual([]);
+      await broker.close();
+    });
   }
 });

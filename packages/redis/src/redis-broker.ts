@@ -48,7 +48,7 @@ export interface RedisBroker extends Broker {
 }
 
 /** What is stored is laid out like this; a newer package may know more. */
-const layoutVersion = 2;
+const layoutVersion = 1;
 const healthTimeoutMs = 3_000;
 
 /**
