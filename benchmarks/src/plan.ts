@@ -12,6 +12,8 @@ export interface Workload {
   readonly subjects: readonly string[];
   /** Measured in the first round only: it takes long, or does not vary. */
   readonly once: boolean;
+  /** Runs of a subject in a round: more for one that is short and varies much. */
+  readonly repeats: number;
   /** Left out unless named. */
   readonly unusual: boolean;
   /** Tasks to enqueue before; counted for a subject that batches, or one that does not. */
@@ -33,6 +35,8 @@ const perSecond = 50;
 const concurrencies: readonly number[] = [1, 10, 100];
 const depths: readonly number[] = [1000, 1_000_000];
 const memoryTasks = 100_000;
+/** One after the other: mostly waiting, for a disk among others, whose mood changes from second to second. */
+const sequentialRuns = 3;
 const claims = { calls: 100, limit: 5 };
 const delays = { tasks: 10_000, fromMs: 1000, toMs: 60_000 };
 const enqueueTitles = { sequential: 'one after the other', concurrent: '100 in flight', bulk: 'bulk × 1000' };
@@ -45,7 +49,7 @@ export function workloads(family: Family, { tasks, seconds, latencySeconds }: Am
       (family.only[name] ?? ['']).some((start) => workload.startsWith(start)),
     );
   const size = (batched: boolean): number => (batched ? tasks : Math.ceil(tasks * family.unbatchedShare));
-  const usual = { once: false, unusual: false, fill: () => 0 };
+  const usual = { once: false, repeats: 1, unusual: false, fill: () => 0 };
   const extra = (name: Family['extras'][number], list: readonly Workload[]): readonly Workload[] =>
     family.extras.includes(name) ? list : [];
 
@@ -55,6 +59,7 @@ export function workloads(family: Family, { tasks, seconds, latencySeconds }: Am
         ...usual,
         name: type,
         title: enqueueTitles[type],
+        repeats: type === 'sequential' ? sequentialRuns : 1,
         subjects: subjectsFor(type),
         step: () => ({ type, seconds }),
       }),

@@ -52,7 +52,9 @@ export async function runRounds(
       const willing = options.subjects.filter(
         (name) => workload.subjects.includes(name) && !isGivenUp(failures, workload.name, name),
       );
-      for (const subject of rotated(willing, round)) {
+      const order = Array.from({ length: workload.repeats }, (_each, repeat) => rotated(willing, round + repeat));
+      for (const subject of order.flat()) {
+        if (isGivenUp(failures, workload.name, subject)) continue;
         const run = { backend, family, workload, subject, options, serverPid };
         try {
           const measured = await measureQuietly(run);

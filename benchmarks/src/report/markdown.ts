@@ -38,12 +38,14 @@ function conditions(report: Report): string {
     `${exceptions.length > 0 ? 'else ' : ''}\`${ceilings.usual}\``,
   ];
   const share = Math.round(run.unbatchedShare * 100);
+  const most = Math.max(...report.cells.filter(({ workload }) => workload === 'sequential').map(({ runs }) => runs));
+  const more = most > run.runs ? ` (${most} runs of what is enqueued one after the other)` : '';
   return [
     ...(run.rounds < run.runs ? [`**Partial: ${run.rounds} of ${run.runs} rounds are complete.**`] : []),
     `Made by \`pnpm bench -- --backend ${report.backend}\`: ${machine.processors} processors (${machine.processor}), ${machine.memoryGib} GiB, ${machine.platform}.`,
     `${machine.server.name} ${machine.server.version} on the same machine (${server.join(', ')}).`,
     `Node ${machine.node} for every subject, ours included. ${versions.join(', ')}.`,
-    `Median of ${run.runs} interleaved rounds, each run in a process and a store of its own; ± is half the range.`,
+    `Median of ${run.runs} interleaved rounds${more}, each run in a process and a store of its own; ± is half the range.`,
     `Payload: 187 bytes of JSON; the handler does nothing. Enqueueing for ${run.seconds} s. Backlog: ${run.tasks.toLocaleString('en')} tasks,`,
     `${share} % of it for subjects that do not batch; from the creation of the worker to the moment the store shows all tasks`,
     `finished, start-up included. In brackets: share of the ceiling (${ceiling.join('; ')}) and`,

@@ -154,8 +154,9 @@ export class Intake {
   }
 
   /** Sends tasks back to where they came from, as if they had not been delivered. Whether that is known of all. */
-  giveBack(op: string, all: readonly Held[]): Promise<boolean> {
-    return this.#obstacles.giveBack(op, all);
+  async giveBack(op: string, all: readonly Held[]): Promise<boolean> {
+    const { certain } = await this.#obstacles.giveBack(op, all);
+    return certain;
   }
 
   async #look(waiter: Waiter, isOver: () => boolean): Promise<void> {
@@ -331,10 +332,21 @@ export class Intake {
     await this.#return(line, last, 0);
   }
 
-  /** First nothing more is sent for it: what is acknowledged would be replaced. */
+  /**
+   * First nothing more is sent for it: what is acknowledged would be replaced. What cannot go back stays here for the
+   * next claim: held by a session that goes on, it would otherwise be given to nobody.
+   */
   async #return(line: Line, spares: readonly Held[], delayMs: number): Promise<void> {
-    await line.sit();
-    await this.#obstacles.giveBack('session.claim', spares, delayMs);
+    let left = spares;
+    try {
+      await line.sit();
+      left = (await this.#obstacles.giveBack('session.claim', spares, delayMs)).unsent;
+    } finally {
+      if (left.length > 0 && !this.#over) {
+        this.#spare = [...left, ...this.#spare];
+        this.#tend();
+      }
+    }
   }
 
   #wakeAll(): void {

@@ -16,6 +16,14 @@ export interface ObstaclesOptions {
   readonly clock: Clock;
 }
 
+/** What became of tasks that were to go back. */
+export interface GivenBack {
+  /** They are as they were. */
+  readonly unsent: readonly Held[];
+  /** Whether all are known to be back. */
+  readonly certain: boolean;
+}
+
 /** A task of a name no handler here has: passed on with a growing delay, dead after about an hour of nobody. */
 const firstPassMs = 100;
 const longestPassMs = 60_000;
@@ -58,15 +66,16 @@ export class Obstacles {
     this.do(() => this.#passOn(held, unregistered));
   }
 
-  /** Sends tasks back to where they came from, as if they had not been delivered. Whether that is known of all. */
-  async giveBack(op: string, all: readonly Held[], delayMs = 0): Promise<boolean> {
+  /** Sends tasks back to where they came from, as if they had not been delivered. */
+  async giveBack(op: string, all: readonly Held[], delayMs = 0): Promise<GivenBack> {
     const { carrier, memory } = this.#options;
     const parcels = all.map((held) => ({ message: released(held), queue: held.line.queue, delayMs }));
     const problems = await carrier.send(op, parcels);
     const sent = all.filter((_held, index) => problems[index] === undefined);
     for (const held of sent) memory.end(held);
     const acknowledged = await acknowledgeAll(sent);
-    return sent.length === all.length && acknowledged.every(Boolean);
+    const unsent = sent.length === all.length ? [] : all.filter((_held, index) => problems[index] !== undefined);
+    return { unsent, certain: unsent.length === 0 && acknowledged.every(Boolean) };
   }
 
   /** Does something beside the claims; those that find nothing wait for it. */

@@ -1,0 +1,90 @@
+import { EventEmitter } from 'node:events';
+import { systemClock } from '@millrace/core';
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { describe, expect, it } from 'vitest';
+import type { Carrier, Parcel } from './carrier.ts';
+import { Intake } from './intake.ts';
+import { Memory } from './memory.ts';
+import type { Topology } from './topology.ts';
+
+/** An intake on a channel that brings what the test says, and a way back that is open or not. */
+function newIntake() {
+  const acknowledged: number[] = [];
+  const channel = Object.assign(new EventEmitter(), {
+    prefetch: async () => {},
+    checkQueue: async () => ({ messageCount: 0 }),
+    consume: async () => ({}),
+    cancel: async () => {},
+    get: async () => false,
+    ack: (message: ConsumeMessage) => acknowledged.push(message.fields.deliveryTag),
+  });
+  const sent: Parcel[] = [];
+  let isOpen = false;
+  let tried: () => void = () => {};
+  const carrier = {
+    isGuarded: false,
+    send: async (_op: string, parcels: readonly Parcel[]) => {
+      if (isOpen) sent.push(...parcels);
+      // Once it is known here, too.
+      setImmediate(tried);
+      return parcels.map(() => (isOpen ? undefined : new Error('the server is short of memory')));
+    },
+  } as unknown as Carrier;
+  const intake = new Intake({
+    sessionId: 'session',
+    worker: 'worker',
+    topology: { queueType: 'quorum', ensure: async () => 'line' } as unknown as Topology,
+    carrier,
+    memory: new Memory(),
+    clock: systemClock,
+    openChannel: async () => channel as unknown as Channel,
+    onLost: () => {},
+  });
+  return {
+    claim: async () => {
+      const claimed = await intake.claim({ queues: ['line'], names: ['work'], limit: 10, waitMs: 0 });
+      return claimed.map(({ lease }) => lease.taskId);
+    },
+    bring(tag: number, id: string) {
+      channel.emit('delivery', {
+        content: Buffer.from('1'),
+        fields: { deliveryTag: tag, redelivered: false, consumerTag: 'claim' },
+        properties: { messageId: id, type: 'work', headers: {}, contentType: 'application/json' },
+      });
+    },
+    wayBackTried: () => new Promise<void>((resolve) => (tried = resolve)),
+    openWayBack: () => (isOpen = true),
+    end: () => intake.abandon(),
+    sent,
+    acknowledged,
+  };
+}
+
+describe('a task that came although nobody asked for it', () => {
+  it('stays for the next claim while it cannot go back', async () => {
+    const { claim, bring, wayBackTried, end, acknowledged } = newIntake();
+    expect(await claim()).toEqual([]);
+    bring(1, 'first');
+    bring(2, 'second');
+    await wayBackTried();
+    // And again: it is not forgotten after the first time.
+    await wayBackTried();
+    expect(await claim()).toEqual(['first', 'second']);
+    expect(acknowledged).toEqual([]);
+    end();
+  });
+
+  it('goes back once it can, and is acknowledged only then', async () => {
+    const { claim, bring, wayBackTried, openWayBack, end, sent, acknowledged } = newIntake();
+    expect(await claim()).toEqual([]);
+    bring(1, 'first');
+    await wayBackTried();
+    expect(acknowledged).toEqual([]);
+    openWayBack();
+    await wayBackTried();
+    expect(sent.map(({ message }) => message.id)).toEqual(['first']);
+    expect(await claim()).toEqual([]);
+    expect(acknowledged).toEqual([1]);
+    end();
+  });
+});
