@@ -122,6 +122,21 @@ test('a purge takes what lies in the list, beside entries that count no more', a
   expect(await newClient().hget(`${prefix}:{line}:meta`, 'void')).toBe('0');
 });
 
+test('an id that comes again has one place, also when entries were moved in between', async () => {
+  const { broker, prefix, session } = await open();
+  const tasks = Array.from({ length: 1_101 }, () => newTask());
+  await broker.enqueue(tasks);
+  await broker.tasks.remove(idsOf(tasks.slice(0, 1_000)));
+  await broker.tasks.remove(idsOf(tasks.slice(1_000, 1_100)));
+  const [again, other] = [tasks[0] as NewTask, tasks[1_100] as NewTask];
+  await broker.enqueue([again]);
+  for (let more = true; more; ) ({ more } = await broker.maintain({ maxTasks: 1_000 }));
+  expect(await claimed(session)).toEqual(idsOf([other, again]));
+  expect(await claimed(session)).toEqual([]);
+  for (let more = true; more; ) ({ more } = await broker.maintain({ maxTasks: 1_000 }));
+  expect(await newClient().hget(`${prefix}:{line}:meta`, 'void')).toBe('0');
+});
+
 test('the age of the oldest task is not that of one that is gone', async () => {
   const { broker, prefix } = await open();
   const tasks = Array.from({ length: 250 }, () => newTask());

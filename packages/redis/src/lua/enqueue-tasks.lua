@@ -34,9 +34,8 @@ local first = sequence == 0
 -- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
 -- that are made here of the time. What sorts higher than time makes it look again, for each task.
 local function areNew()
-  local highest, last = call('HGET', META, 'highest') or first and '' or nil, nil
-  local new = packed ~= '' and highest
-  last = highest or ''
+  local highest = call('HGET', META, 'highest') or (first and '')
+  local new, last = packed ~= '' and highest, highest or ''
   for number = 1, total do
     local id = ids[number]
     if #id == GENERATED and id > last then

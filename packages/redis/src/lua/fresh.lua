@@ -25,15 +25,19 @@ local function isVoid(entry, content, run)
   return run or not content or sub(content, 1, 12) ~= sub(entry, 1, 12)
 end
 
--- Which of some entries are void, without reading what may be large: an id that came again is taken for the old one.
+-- Which of some entries are void.
 local function findVoid(entries)
   local ids, void = {}, {}
+  if voidEntries() == 0 then
+    return void
+  end
   for number, entry in ipairs(entries) do
     ids[number] = sub(entry, 26)
   end
   local runs = fetchMany(RUN, ids)
   for number, id in ipairs(ids) do
-    void[number] = runs[number] and true or call('HEXISTS', TASK, id) == 0
+    -- One content at a time: they may be large.
+    void[number] = isVoid(entries[number], not runs[number] and call('HGET', TASK, id), runs[number]) and true or false
   end
   return void
 end
@@ -90,4 +94,15 @@ local function sortIn(name, most, instant)
   discard(list, total)
   count('void', -voided)
   return total
+end
+
+-- The same from all lists together.
+local function sortInAll(most)
+  local left = most
+  for _, name in ipairs(call('SMEMBERS', NAMES)) do
+    if left > 0 then
+      left = left - sortIn(name, left, math.huge)
+    end
+  end
+  return most - left
 end

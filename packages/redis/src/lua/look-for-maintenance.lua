@@ -12,5 +12,6 @@ local function isOver(line, keptMs, keptCount)
 end
 
 local needed = dueBy(LATER, now) or dueBy(BACKOFF, now) or dueBy(SESSION, now) or dueBy(EXPIRY, now)
-  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4])) or hasTooManyVoid()
+  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4]))
+  or hasTooManyVoid()
 return needed and 1 or 0

@@ -66,7 +66,8 @@ local function leave(id, content, run)
   if state == 'p' or state == 't' then
     -- Promotion may lag behind the due time, so a due task is in one of the two.
     local member = memberOf(id, content)
-    local found = call('ZREM', READY .. nameOf(content), member) + call('ZREM', state == 'p' and LATER or BACKOFF, member)
+    local found = call('ZREM', READY .. nameOf(content), member)
+      + call('ZREM', state == 'p' and LATER or BACKOFF, member)
     if found == 0 and run.isNew and sub(content, 26, 28) == USUAL .. 'n-' then
       -- Its entry stays in the list of fresh tasks; see fresh.lua.
       count('void', 1)

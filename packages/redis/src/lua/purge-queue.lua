@@ -23,13 +23,8 @@ local function idsOf(members)
   return members
 end
 
-local names, looked = call('SMEMBERS', NAMES), 0
-for _, name in ipairs(names) do
-  if looked < most then
-    looked = looked + sortIn(name, most - looked, math.huge)
-  end
-end
-for _, name in ipairs(names) do
+local looked = sortInAll(most)
+for _, name in ipairs(call('SMEMBERS', NAMES)) do
   if removed < most then
     remove(idsOf(call('ZRANGE', READY .. name, 0, most - removed - 1)))
   end

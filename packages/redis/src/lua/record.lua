@@ -99,7 +99,8 @@ end
 local function readRun(text, content)
   if not text then
     return {
-      isNew = true, state = 'p', requested = '-', begun = '0', key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
+      isNew = true, state = 'p', requested = '-', begun = '0',
+      key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
       fence = '0000000000000', holder = NOBODY, due = tonumber(firstDueOf(content)), started = NO_TIME,
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }

@@ -577,9 +577,8 @@ local first = sequence == 0
 -- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
 -- that are made here of the time. What sorts higher than time makes it look again, for each task.
 local function areNew()
-  local highest, last = call('HGET', META, 'highest') or first and '' or nil, nil
-  local new = packed ~= '' and highest
-  last = highest or ''
+  local highest = call('HGET', META, 'highest') or (first and '')
+  local new, last = packed ~= '' and highest, highest or ''
   for number = 1, total do
     local id = ids[number]
     if #id == GENERATED and id > last then
@@ -882,15 +881,19 @@ local function isVoid(entry, content, run)
   return run or not content or sub(content, 1, 12) ~= sub(entry, 1, 12)
 end
 
--- Which of some entries are void, without reading what may be large: an id that came again is taken for the old one.
+-- Which of some entries are void.
 local function findVoid(entries)
   local ids, void = {}, {}
+  if voidEntries() == 0 then
+    return void
+  end
   for number, entry in ipairs(entries) do
     ids[number] = sub(entry, 26)
   end
   local runs = fetchMany(RUN, ids)
   for number, id in ipairs(ids) do
-    void[number] = runs[number] and true or call('HEXISTS', TASK, id) == 0
+    -- One content at a time: they may be large.
+    void[number] = isVoid(entries[number], not runs[number] and call('HGET', TASK, id), runs[number]) and true or false
   end
   return void
 end
@@ -947,6 +950,17 @@ local function sortIn(name, most, instant)
   discard(list, total)
   count('void', -voided)
   return total
+end
+
+-- The same from all lists together.
+local function sortInAll(most)
+  local left = most
+  for _, name in ipairs(call('SMEMBERS', NAMES)) do
+    if left > 0 then
+      left = left - sortIn(name, left, math.huge)
+    end
+  end
+  return most - left
 end`;
 
 export const leaveQueue: string = `local session = ARGV[1]
@@ -988,7 +1002,8 @@ local function isOver(line, keptMs, keptCount)
 end
 
 local needed = dueBy(LATER, now) or dueBy(BACKOFF, now) or dueBy(SESSION, now) or dueBy(EXPIRY, now)
-  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4])) or hasTooManyVoid()
+  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4]))
+  or hasTooManyVoid()
 return needed and 1 or 0`;
 
 export const lookForWork: string = `mayFinish()
@@ -1095,7 +1110,8 @@ local function leave(id, content, run)
   if state == 'p' or state == 't' then
     -- Promotion may lag behind the due time, so a due task is in one of the two.
     local member = memberOf(id, content)
-    local found = call('ZREM', READY .. nameOf(content), member) + call('ZREM', state == 'p' and LATER or BACKOFF, member)
+    local found = call('ZREM', READY .. nameOf(content), member)
+      + call('ZREM', state == 'p' and LATER or BACKOFF, member)
     if found == 0 and run.isNew and sub(content, 26, 28) == USUAL .. 'n-' then
       -- Its entry stays in the list of fresh tasks; see fresh.lua.
       count('void', 1)
@@ -1291,13 +1307,8 @@ local function idsOf(members)
   return members
 end
 
-local names, looked = call('SMEMBERS', NAMES), 0
-for _, name in ipairs(names) do
-  if looked < most then
-    looked = looked + sortIn(name, most - looked, math.huge)
-  end
-end
-for _, name in ipairs(names) do
+local looked = sortInAll(most)
+for _, name in ipairs(call('SMEMBERS', NAMES)) do
   if removed < most then
     remove(idsOf(call('ZRANGE', READY .. name, 0, most - removed - 1)))
   end
@@ -1478,7 +1489,8 @@ end
 local function readRun(text, content)
   if not text then
     return {
-      isNew = true, state = 'p', requested = '-', begun = '0', key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
+      isNew = true, state = 'p', requested = '-', begun = '0',
+      key = sub(content, 28, 28) == '-' and '0' or '1', attempt = 0,
       fence = '0000000000000', holder = NOBODY, due = tonumber(firstDueOf(content)), started = NO_TIME,
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }
@@ -1789,16 +1801,8 @@ local function prune(line, keptMs, keptCount)
 end
 
 -- Void entries must not pile up where nobody claims.
-if hasTooManyVoid() then
-  local left = most
-  for _, name in ipairs(call('SMEMBERS', NAMES)) do
-    if left > 0 then
-      left = left - sortIn(name, left, math.huge)
-    end
-  end
-  if left < most then
-    more = 1
-  end
+if hasTooManyVoid() and sortInAll(most) > 0 then
+  more = 1
 end
 
 prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))

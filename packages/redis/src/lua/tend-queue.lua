@@ -99,16 +99,8 @@ local function prune(line, keptMs, keptCount)
 end
 
 -- Void entries must not pile up where nobody claims.
-if hasTooManyVoid() then
-  local left = most
-  for _, name in ipairs(call('SMEMBERS', NAMES)) do
-    if left > 0 then
-      left = left - sortIn(name, left, math.huge)
-    end
-  end
-  if left < most then
-    more = 1
-  end
+if hasTooManyVoid() and sortInAll(most) > 0 then
+  more = 1
 end
 
 prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))
