@@ -36,7 +36,7 @@ const ORDER = [
   /beat-mutants|connection\.test/,
   /guarded-|fault-|mutants|traps/,
   /digest\/test\/(dead-files|usage)/,
-  /claim-by-id|races|plans|broker\.test/,
+  /claim-by-id|races|plans|broker\.test|tls\.test/,
 ];
 
 export class TestOrder extends BaseSequencer {

@@ -6,6 +6,8 @@ import {
   type MillraceError,
   UnavailableError,
 } from '@millrace/core';
+import { explainTlsError, type TlsWays } from '@millrace/core/adapter';
+import { parseUrl } from './url.ts';
 
 const adapter = 'amqp';
 
@@ -29,11 +31,20 @@ export function indeterminate(op: string, problem: string, cause?: unknown): Ind
   });
 }
 
-/** Network errors that the configuration causes: waiting does not help. */
-const tlsCodes = /^(ERR_TLS_|ERR_SSL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|CERT_|EPROTO$|ERR_OSSL)/;
+const tlsWays: TlsWays = {
+  authority: 'tls.ca',
+  client: 'tls.cert and tls.key',
+  plain: 'use the TLS port of the server, usually 5671, or amqp:',
+};
 
-/** Why no connection could be made. `ConfigurationError` where trying again cannot help. */
-export function explainConnect(op: string, thrown: unknown): MillraceError {
+/** What a server does that expects TLS and is greeted without. One that is being stopped or started may do it, too. */
+const hungUp = /closed abruptly during opening handshake|ECONNRESET/;
+
+/**
+ * Why no connection could be made. `ConfigurationError` where trying again cannot help.
+ * @param url where to, as long as the server has not answered
+ */
+export function explainConnect(op: string, thrown: unknown, url?: string): MillraceError {
   if (isMillraceError(thrown)) return thrown;
   const message = messageOf(thrown);
   const details = { op, adapter, cause: thrown };
@@ -50,10 +61,15 @@ export function explainConnect(op: string, thrown: unknown): MillraceError {
       reason: 'missing-vhost',
     });
   }
-  if (tlsCodes.test(codeOf(thrown)) || /SASL mechanism|certificate/i.test(message)) {
-    return new ConfigurationError(`${op}: cannot connect: ${message}`, { ...details, reason: 'connection-settings' });
+  const tls = explainTlsError(thrown, tlsWays);
+  if (tls !== undefined || /SASL mechanism|certificate/i.test(message)) {
+    const text = `${op}: cannot connect: ${tls ?? message}`;
+    return new ConfigurationError(text, { ...details, reason: 'connection-settings' });
   }
-  return unavailable(op, `the server cannot be reached: ${message}`, thrown);
+  const isPlain = url !== undefined && parseUrl(url).protocol === 'amqp:';
+  const advice =
+    isPlain && hungUp.test(message) ? '; if it expects TLS at this port, the URL has to begin with amqps:' : '';
+  return unavailable(op, `the server cannot be reached: ${message}${advice}`, thrown);
 }
 
 /** What a refused declaration or a channel closed by the server means. */
@@ -91,9 +107,4 @@ export function explainRefusal(op: string, thrown: unknown, what: string): Millr
 
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
-}
-
-function codeOf(thrown: unknown): string {
-  const code: unknown = (thrown as { code?: unknown } | undefined)?.code;
-  return typeof code === 'string' ? code : '';
 }

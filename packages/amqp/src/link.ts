@@ -115,7 +115,7 @@ export class Link {
         }
         return this.#adopt(live);
       } catch (thrown) {
-        const error = explainConnect(op, thrown);
+        const error = explainConnect(op, thrown, this.#options.settings.url);
         this.#lastProblem = error;
         if (!isMillraceError(error, 'UNAVAILABLE') || attempt >= attempts) {
           this.#gaveUpAt = clock.monotonic();

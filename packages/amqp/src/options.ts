@@ -39,7 +39,7 @@ export interface QueueOptions {
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
-/** Options for the socket of `amqps:` connections, as `tls.connect` takes them. */
+/** Options for the socket of `amqps:` connections, as `tls.connect` takes them. Refused with an `amqp:` URL. */
 export interface TlsOptions {
   readonly ca?: string | Buffer | (string | Buffer)[];
   readonly cert?: string | Buffer;
@@ -132,7 +132,14 @@ export function readAmqpOptions(options: AmqpBrokerOptions): AmqpSettings {
   checkKnownOptions(options, knownOptions, 'amqpBroker');
   const url: unknown = options.url;
   if (typeof url !== 'string') throw new ValidationError(`url must be a string; got ${kindOf(url)}`, { option: 'url' });
-  parseUrl(url);
+  const { protocol } = parseUrl(url);
+  if (options.tls !== undefined && protocol !== 'amqps:') {
+    // Whoever asks for encryption must not go without it by mistake.
+    throw new ValidationError('tls is for a URL that begins with amqps:; this one connects in clear', {
+      option: 'tls',
+      reason: 'not-encrypted',
+    });
+  }
   const reconnect = options.reconnect ?? {};
   checkKnownOptions(reconnect, ['attempts', 'interval'], 'reconnect');
   const { exchange, queues = [], queueType, deadRetention = '30d' } = options;

@@ -126,7 +126,7 @@ export class AmqpSession implements Session {
       const connection = await AmqpConnection.open(owner.connection, labelOf(owner, options), heartbeatSeconds);
       return new AmqpSession(owner, options, id, connection);
     } catch (error) {
-      throw explainConnect('openSession', error);
+      throw explainConnect('openSession', error, owner.connection.url);
     }
   }
 

@@ -113,6 +113,12 @@ describe('opening', () => {
     await broker.close();
   });
 
+  it('refuses to connect in clear when it was told how to encrypt', () => {
+    const options = { url: 'amqp://localhost', tls: { ca: 'a certificate' } };
+    expect(() => amqpBroker(options)).toThrow(expect.objectContaining({ code: 'VALIDATION', option: 'tls' }));
+    expect(() => amqpBroker({ ...options, url: 'amqps://localhost' })).not.toThrow();
+  });
+
   it('refuses options nobody knows, by name', () => {
     expect(() => amqpBroker({ url: serverUrl, prefetch: 3 } as never)).toThrow(/no option 'prefetch'/);
     expect(() => amqpBroker({ url: 'http://localhost' })).toThrow(/amqp:/);

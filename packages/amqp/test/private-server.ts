@@ -22,11 +22,12 @@ const soonAgain = '-rabbit dead_letter_worker_publisher_confirm_timeout 2000';
 
 /**
  * Starts a RabbitMQ that may be stopped and killed.
- * @param erlang settings such as `-rabbit consumer_timeout 4000`. @param options `defaults`: no other settings than those
+ * @param erlang settings such as `-rabbit consumer_timeout 4000`. @param options `defaults`: no other settings than those;
+ * `advanced`: what its advanced.config holds
  */
 export async function startPrivateServer(
   erlang = '',
-  { defaults = false }: { readonly defaults?: boolean } = {},
+  { defaults = false, advanced }: { readonly defaults?: boolean; readonly advanced?: string } = {},
 ): Promise<PrivateServer> {
   const [distribution, epmd] = [await freePort(), await freePort()];
   const server = await localServer({
@@ -47,9 +48,10 @@ export async function startPrivateServer(
         RABBITMQ_PID_FILE: path.join(dir, 'pid'),
         RABBITMQ_ENABLED_PLUGINS_FILE: path.join(dir, 'plugins'),
         RABBITMQ_CONFIG_FILE: path.join(dir, 'rabbitmq.conf'),
-        RABBITMQ_ADVANCED_CONFIG_FILE: path.join(dir, 'none'),
+        RABBITMQ_ADVANCED_CONFIG_FILE: path.join(dir, 'advanced.config'),
       };
       writeFileSync(path.join(dir, 'plugins'), '[].\n');
+      if (advanced !== undefined) writeFileSync(path.join(dir, 'advanced.config'), `${advanced}\n`);
       const variables = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
       return ['/usr/bin/env', ...variables, path.join(programs ?? '', 'rabbitmq-server')];
     },

@@ -22,11 +22,18 @@ test.each([
   [server('57P01', { severity: 'FATAL' }), 'INDETERMINATE', 'server-shutdown', 'if-harmless'],
   [network('ECONNRESET'), 'INDETERMINATE', 'connection', 'if-harmless'],
   [network('', 'Connection terminated unexpectedly'), 'INDETERMINATE', 'connection', 'if-harmless'],
-  [network('DEPTH_ZERO_SELF_SIGNED_CERT'), 'CONFIGURATION', 'connection-settings', 'never'],
   [new DeadlineError('late'), 'INDETERMINATE', 'timeout', 'if-harmless'],
 ])('%s is %s (%s)', (thrown, code, reason, repeat) => {
   const failure = explainFailure(thrown, call);
   expect(failure).toMatchObject({ error: { code, reason, op: 'enqueue', adapter: 'postgres' }, repeat });
+});
+
+test('an encrypted connection that cannot be made is a matter of configuration; one that breaks is not', () => {
+  const refused = network('DEPTH_ZERO_SELF_SIGNED_CERT');
+  const expected = { error: { code: 'CONFIGURATION', reason: 'connection-settings' }, repeat: 'never' };
+  expect(explainFailure(refused, { ...call, sent: false })).toMatchObject(expected);
+  const broken = network('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC');
+  expect(explainFailure(broken, call).error.code).toBe('INDETERMINATE');
 });
 
 test('what was not sent, or only read, was not applied', () => {

@@ -7,6 +7,7 @@ import {
   type MillraceError,
   UnavailableError,
 } from '@millrace/core';
+import { explainTlsError, type TlsWays } from '@millrace/core/adapter';
 
 /** What is known about a call that failed. */
 export interface FailedCall {
@@ -45,6 +46,11 @@ interface ServerError {
 
 /** SQLSTATEs (or their classes, two characters) with a meaning of their own. */
 const meanings: Readonly<Record<string, { readonly is: Meaning; readonly reason: string; readonly fix?: string }>> = {
+  '28000': {
+    is: 'configuration',
+    reason: 'authentication',
+    fix: 'check the user and pg_hba.conf, which may ask for TLS (sslmode=verify-full) or a certificate of the client (sslcert and sslkey)',
+  },
   '28': { is: 'configuration', reason: 'authentication', fix: 'check user, password and pg_hba.conf' },
   '3D': { is: 'configuration', reason: 'missing-database', fix: 'create the database or correct its name' },
   '42501': { is: 'configuration', reason: 'permission', fix: 'grant the user access to the schema' },
@@ -67,10 +73,15 @@ const meanings: Readonly<Record<string, { readonly is: Meaning; readonly reason:
 
 type Meaning = 'configuration' | 'unavailable' | 'conflict' | 'full' | 'connection';
 
+const tlsWays: TlsWays = {
+  authority: 'sslrootcert in the URL or ssl.ca of `client` or your pool',
+  client: 'sslcert and sslkey in the URL or ssl.cert and ssl.key of `client` or your pool',
+  plain: 'turn ssl on there, or leave sslmode out',
+};
+
 /** Network errors that the configuration causes: waiting does not help. */
-const tlsCodes = /^(ERR_TLS_|ERR_SSL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|CERT_|EPROTO$|ERR_OSSL)/;
 const configurationMessages =
-  /does not support SSL|SASL|password must be a string|unsupported startup parameter|certificate|no pg_hba|wrong TLS/i;
+  /SASL|password must be a string|unsupported startup parameter|certificate|no pg_hba|wrong TLS/i;
 
 /** Turns whatever a driver threw into an error of ours. Neither passwords nor payloads get into the message. */
 export function explainFailure(thrown: unknown, call: FailedCall): Failure {
@@ -79,6 +90,13 @@ export function explainFailure(thrown: unknown, call: FailedCall): Failure {
   if (thrown instanceof DeadlineError) return lost(call, 'the server did not answer in time', 'timeout', details);
   const server = asServerError(thrown);
   return server === undefined ? explainNetwork(thrown, call, details) : explainServer(server, call, details);
+}
+
+/** Why the driver takes no connection options like these. */
+export function explainOptions(thrown: unknown, adapter: string): MillraceError {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return unusable(`the options cannot be used: ${message}`, { op: 'open', adapter, cause: harmlessCause(thrown) })
+    .error;
 }
 
 interface Details {
@@ -114,15 +132,17 @@ function explainServer(server: ServerError, call: FailedCall, details: Details):
 function explainNetwork(thrown: unknown, call: FailedCall, details: Details): Failure {
   const code = codeOf(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  if (tlsCodes.test(code) || configurationMessages.test(message)) {
-    const text = `${call.op}: cannot connect: ${message}`;
-    return {
-      error: new ConfigurationError(text, { ...details, reason: 'connection-settings' }),
-      repeat: 'never',
-      connectionBroken: true,
-    };
-  }
+  // What was sent on a connection that worked may have been applied, whatever broke it.
+  const tls = call.sent ? undefined : explainTlsError(thrown, tlsWays);
+  if (tls !== undefined || configurationMessages.test(message)) return unusable(tls ?? message, details);
+  if (/does not support SSL/.test(message)) return unusable(`${message}; ${tlsWays.plain}`, details);
   return lost(call, code === '' ? message : `${message} (${code})`, 'connection', details);
+}
+
+function unusable(problem: string, details: Details): Failure {
+  const text = `${details.op}: cannot connect: ${problem}`;
+  const error = new ConfigurationError(text, { ...details, reason: 'connection-settings' });
+  return { error, repeat: 'never', connectionBroken: true };
 }
 
 function lost(call: FailedCall, message: string, reason: string, details: Details): Failure {

@@ -12,7 +12,7 @@ import type {
   Value,
 } from './connection.ts';
 import { importDriver, sessionSettings, types } from './driver.ts';
-import { closed, DeadlineError, explainFailure, type FailedCall, type Failure } from './errors.ts';
+import { closed, DeadlineError, explainFailure, explainOptions, type FailedCall, type Failure } from './errors.ts';
 import { readServerFacts } from './server-facts.ts';
 import { quoteIdentifier } from './statements.ts';
 
@@ -152,7 +152,7 @@ export class PostgresConnection implements Database {
       connectionTimeoutMillis: operationTimeoutMs,
     };
     this.#makeClient = () => new pg.Client(config);
-    const first = this.#makeClient();
+    const first = this.#makeFirst(this.#makeClient);
     first.on('error', ignore);
     let facts: ServerFacts;
     try {
@@ -173,6 +173,15 @@ export class PostgresConnection implements Database {
     });
     this.#watch(this.#pool);
     return facts;
+  }
+
+  /** The driver reads what the options name, such as the file of `sslrootcert`. @throws ConfigurationError */
+  #makeFirst(make: () => Client): Client {
+    try {
+      return make();
+    } catch (error) {
+      throw explainOptions(error, this.adapter);
+    }
   }
 
   async #openGiven(pool: Pool): Promise<ServerFacts> {
@@ -266,7 +275,7 @@ export class PostgresConnection implements Database {
     }
   }
 
-  async #run(client: ClientBase, statement: Statement, values: readonly Value[], ms: number): Promise<readonly Row[]> {
+  #run(client: ClientBase, statement: Statement, values: readonly Value[], ms: number): Promise<readonly Row[]> {
     const query = {
       ...(this.#prepares && statement.name !== '' && { name: statement.name }),
       text: statement.text,
@@ -274,8 +283,16 @@ export class PostgresConnection implements Database {
       rowMode: 'array' as const,
       types,
     };
-    const result = await this.#within(client.query(query), ms);
-    return result.rows as readonly Row[];
+    return this.#deadlines.run(
+      (resolve, reject) => {
+        void client.query(query, (error: Error | null, result) => {
+          if (error) reject(error);
+          else resolve(result.rows as Row[]);
+        });
+      },
+      ms,
+      late,
+    );
   }
 
   #within<T>(work: Promise<T>, ms: number): Promise<T> {

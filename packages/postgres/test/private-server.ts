@@ -1,6 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type BrokerHarness, type Hooks, localServer } from '@millrace/conformance';
+import { type BrokerHarness, type Hooks, type LocalServer, localServer } from '@millrace/conformance';
 import pg from 'pg';
 import { harnessAt, serverUrl, withClient } from './harness.ts';
 
@@ -22,27 +22,36 @@ export interface PrivateHarness {
 }
 
 /**
- * The harness on a server of its own, which scenarios may restart, kill and freeze. Without the programs to start one,
- * the harness on the server of the test run: then scenarios that need to stop it are not run, and say so.
+ * A server of one's own; undefined without the programs to start one. Its superuser is `millrace`, without a password.
+ * @param more settings. @param hba who may connect, as in pg_hba.conf; default: all of this machine
  */
-export async function startPrivateServer(): Promise<PrivateHarness> {
+export async function startServer(more: readonly string[] = [], hba?: string): Promise<LocalServer | undefined> {
   const programs = findPrograms();
-  if (programs === undefined) return { harness: harnessAt(serverUrl), close: async () => {} };
-  const server = await localServer({
+  if (programs === undefined) return undefined;
+  return localServer({
     name: 'postgres',
     prepare: ({ dir }) => [
       path.join(programs, 'initdb'),
       ...['-D', dir, '-U', user, '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     ],
     // Durable, as a real one is; the socket beside the data, where nobody else looks.
-    start: ({ dir, port }) => [
-      path.join(programs, 'postgres'),
-      ...['-D', dir, '-p', String(port), '-k', dir],
-      ...settings.flatMap((setting) => ['-c', setting]),
-    ],
+    start: ({ dir, port }) => {
+      if (hba !== undefined) writeFileSync(path.join(dir, 'pg_hba.conf'), hba);
+      const told = [...settings, ...more].flatMap((setting) => ['-c', setting]);
+      return [path.join(programs, 'postgres'), '-D', dir, '-p', String(port), '-k', dir, ...told];
+    },
     ready: /ready to accept connections/,
     stopSignal: 'SIGINT',
   });
+}
+
+/**
+ * The harness on a server of its own, which scenarios may restart, kill and freeze. Without the programs to start one,
+ * the harness on the server of the test run: then scenarios that need to stop it are not run, and say so.
+ */
+export async function startPrivateServer(): Promise<PrivateHarness> {
+  const server = await startServer();
+  if (server === undefined) return { harness: harnessAt(serverUrl), close: async () => {} };
   const url = `postgres://${user}@127.0.0.1:${server.place.port}/postgres`;
   const plain = harnessAt(url);
   const hooks = { ...plain.hooks, impairments: impairmentsAt(url) };
@@ -92,7 +101,8 @@ function impairmentsAt(url: string): NonNullable<Hooks['impairments']> {
   };
 }
 
-function findPrograms(): string | undefined {
+/** The folder of the programs to start a server with. */
+export function findPrograms(): string | undefined {
   const versions = folders
     .filter(existsSync)
     .flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`));

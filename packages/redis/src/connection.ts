@@ -4,7 +4,7 @@ import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
 import type { Cluster } from 'ioredis';
 import { disconnect, keepTrying, type MakeClient } from './clients.ts';
 import { Copies } from './copies.ts';
-import { type Client, type Driver, importDriver, isCluster } from './driver.ts';
+import { type Client, type Driver, importDriver, isCluster, isEncrypted } from './driver.ts';
 import { ConnectionLostError, closed, DeadlineError, explainFailure } from './errors.ts';
 import type { StoreSettings } from './options.ts';
 import type { Script, ScriptName } from './scripts.ts';
@@ -124,7 +124,7 @@ export class RedisConnection {
       return facts;
     } catch (error) {
       const thrown = saysNothing(error) ? (this.#lastError ?? error) : error;
-      throw explainFailure(thrown, { op: 'open', sent: false, writes: false }).error;
+      throw explainFailure(thrown, { op: 'open', sent: false, writes: false, encrypted: isEncrypted(client) }).error;
     }
   }
 

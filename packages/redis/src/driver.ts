@@ -12,6 +12,12 @@ export function isCluster(client: Client): client is Cluster {
   return client.isCluster;
 }
 
+/** Whether its connections begin with TLS. */
+export function isEncrypted(client: Client): boolean {
+  const options = isCluster(client) ? client.options.redisOptions : (client as Redis).options;
+  return options?.tls !== undefined;
+}
+
 /** @throws ConfigurationError when it is not installed */
 export async function importDriver(): Promise<Driver> {
   try {

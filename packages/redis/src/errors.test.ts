@@ -32,6 +32,12 @@ test.each([
     'always',
   ],
   [
+    reply('ERR Error running script (call to f_1): @user_script:1: WRONGTYPE Operation against a key'),
+    'CONFIGURATION',
+    'foreign-keys',
+    'never',
+  ],
+  [
     reply('UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)'),
     'INDETERMINATE',
     'read-only',
@@ -46,7 +52,6 @@ test.each([
   ],
   [network('ECONNRESET'), 'INDETERMINATE', 'connection', 'if-harmless'],
   [new ConnectionLostError('gone'), 'INDETERMINATE', 'connection', 'if-harmless'],
-  [network('DEPTH_ZERO_SELF_SIGNED_CERT'), 'CONFIGURATION', 'connection-settings', 'never'],
   [
     new Error('Too many Cluster redirections. Last error: ReplyError: TRYAGAIN no'),
     'UNAVAILABLE',
@@ -59,6 +64,14 @@ test.each([
     error: { code, reason, op: 'enqueue', adapter: 'redis' },
     repeat,
   });
+});
+
+test('an encrypted connection that cannot be made is a matter of configuration; one that breaks is not', () => {
+  const refused = network('DEPTH_ZERO_SELF_SIGNED_CERT');
+  const expected = { error: { code: 'CONFIGURATION', reason: 'connection-settings' }, repeat: 'never' };
+  expect(explainFailure(refused, { ...call, sent: false })).toMatchObject(expected);
+  const broken = network('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC');
+  expect(explainFailure(broken, call).error.code).toBe('INDETERMINATE');
 });
 
 test('what was not sent, or only read, was not applied', () => {

@@ -7,6 +7,7 @@ import {
   type MillraceError,
   UnavailableError,
 } from '@millrace/core';
+import { explainTlsError, type TlsWays } from '@millrace/core/adapter';
 
 /** What is known about a call that failed. */
 export interface FailedCall {
@@ -16,6 +17,8 @@ export interface FailedCall {
   readonly writes: boolean;
   /** Whether it was answered, and only its copies are in question: then no refusal can mean that nothing happened. */
   readonly applied?: boolean;
+  /** Whether the connection is encrypted, as long as the server has not answered: it may expect the opposite. */
+  readonly encrypted?: boolean;
 }
 
 /** An error of this package, and what may be done about it without asking the caller. */
@@ -68,14 +71,18 @@ const meanings: Readonly<Record<string, Meaning>> = {
   CROSSSLOT: { is: 'configuration', reason: 'cluster', fix: 'a proxy spreads the keys of a queue over several slots' },
 };
 
-const tlsCodes = /^(ERR_TLS_|ERR_SSL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|CERT_|EPROTO$|ERR_OSSL)/;
+const tlsWays: TlsWays = {
+  authority: 'tls.ca of `connection`',
+  client: 'tls.cert and tls.key of `connection`',
+  plain: 'use the tls-port of the server, or redis:',
+};
 const configurationMessages =
   /WRONGPASS|NOAUTH|NOPERM|invalid (username-password|password)|cluster support disabled|DB index is out of range|certificate/i;
 const unknownMaster = /No such master with that name/;
 /** What whoever waits for copies hears from a master that becomes a replica: what it had taken may be lost. */
 const demoted = /^-?UNBLOCKED\b|WAIT(AOF)? cannot be used with replica/;
 /** Before Redis 7 an error of a command comes back inside of one of the script that called it. */
-const ofScript = /^ERR Error running script .*: -(?=[A-Z]+ )/;
+const ofScript = /^ERR Error running script \(.*?\): (?:@user_script: ?\d+: )+-?(?=[A-Z]+ )/;
 const unsentMessages =
   /enableOfflineQueue options is false|Cluster isn't ready|Last error: (Reply)?Error: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)/;
 
@@ -96,8 +103,10 @@ export function explainFailure(thrown: unknown, call: FailedCall): Failure {
     return { error, repeat: 'never', reconnect: false };
   }
   const code = codeOf(thrown);
-  if (tlsCodes.test(code) || configurationMessages.test(message)) {
-    const text = `${call.op}: cannot connect: ${message}`;
+  // What was sent on a connection that worked may have been applied, whatever broke it.
+  const tls = call.sent ? undefined : explainTlsError(thrown, tlsWays);
+  if (tls !== undefined || configurationMessages.test(message)) {
+    const text = `${call.op}: cannot connect: ${tls ?? message}`;
     const error = new ConfigurationError(text, { ...details, reason: 'connection-settings' });
     return { error, repeat: 'never', reconnect: false };
   }
@@ -140,8 +149,19 @@ function lost(call: FailedCall, message: string, reason: string, details: Detail
   const error =
     call.sent && call.writes
       ? new IndeterminateError(`${call.op}: the answer was lost, it may have been applied: ${message}`, more)
-      : new UnavailableError(`${call.op}: the server cannot be reached: ${message}`, more);
+      : new UnavailableError(`${call.op}: the server cannot be reached: ${message}${adviceOf(call, message)}`, more);
   return { error, repeat: call.sent ? 'if-harmless' : 'always', reconnect: false };
+}
+
+/** A server without TLS waits for the end of what it takes for a command; one with TLS hangs up on a command. */
+function adviceOf({ encrypted }: FailedCall, message: string): string {
+  if (encrypted === true && /ETIMEDOUT|did not answer in time/.test(message)) {
+    return `; if it does not speak TLS at this port, ${tlsWays.plain}`;
+  }
+  if (encrypted === false && /ECONNRESET|the connection was lost|Connection is closed/.test(message)) {
+    return '; if it expects TLS at this port, use rediss: or tls of `connection`';
+  }
+  return '';
 }
 
 function isReply(thrown: unknown): boolean {

@@ -71,16 +71,25 @@ export class Deadlines {
 
   /** Settles like `work`, or rejects with `late()` once `ms` are over. `work` is not stopped; see `withDeadline`. */
   within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+    return this.run((resolve, reject) => void work.then(resolve, reject), ms, late);
+  }
+
+  /** The same for work that calls back: a promise less. */
+  run<T>(
+    begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+    ms: number,
+    late: () => Error,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const watched: Watched = { until: this.#clock.monotonic() + ms, expire: () => reject(late()) };
       this.#watched.add(watched);
       if (watched.until < this.#firesAt) this.#arm(watched.until);
-      work.then(
+      begin(
         (value) => {
           this.#watched.delete(watched);
           resolve(value);
         },
-        (error: unknown) => {
+        (error) => {
           this.#watched.delete(watched);
           reject(error);
         },

@@ -19,4 +19,5 @@ export { checkOverdueRequest, type GuardSettings, readGuardOptions } from './gua
 export { type Heartbeat, type HeartbeatOptions, startHeartbeat } from './heartbeat.ts';
 export { Lifecycle } from './lifecycle.ts';
 export { allParts, doneInPart, isRefusal } from './parts.ts';
+export { explainTlsError, type TlsWays } from './tls-error.ts';
 export { type WakeupListener, Wakeups } from './wakeups.ts';
