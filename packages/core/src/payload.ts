@@ -24,8 +24,8 @@ export function encodePayload(value: unknown, option: string): Payload | undefin
       option,
     );
   }
-  const audit: Audit = { option, negativeZero: false };
-  inspect(value, '', 0, audit);
+  const audit: Audit = { option, path: [], negativeZero: false };
+  inspect(value, audit);
   return written(() => (audit.negativeZero ? writeWithNegativeZero(value) : JSON.stringify(value)), option);
 }
 
@@ -82,47 +82,56 @@ function decodeBytes(text: string): Uint8Array {
 
 interface Audit {
   readonly option: string;
+  /** To what is looked at: names and indexes. It is written out for the message only. */
+  readonly path: (string | number)[];
   negativeZero: boolean;
 }
 
-function inspect(value: unknown, path: string, depth: number, audit: Audit): void {
+function inspect(value: unknown, audit: Audit): void {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return;
     case 'number':
-      if (!Number.isFinite(value)) throw unstorable(audit, path, `is ${value}`);
+      if (!Number.isFinite(value)) throw unstorable(audit, `is ${value}`);
       if (value === 0 && Object.is(value, -0)) audit.negativeZero = true;
       return;
     case 'object':
-      if (value !== null) inspectObject(value, path, depth, audit);
+      if (value !== null) inspectObject(value, audit);
       return;
     case 'undefined':
-      throw unstorable(audit, path, 'is undefined (use null)');
+      throw unstorable(audit, 'is undefined (use null)');
     default:
-      throw unstorable(audit, path, `is a ${typeof value}`);
+      throw unstorable(audit, `is a ${typeof value}`);
   }
 }
 
-function inspectObject(value: object, path: string, depth: number, audit: Audit): void {
-  if (depth >= deepestPayload)
-    throw unstorable(audit, path, `is nested deeper than ${deepestPayload} levels or circular`);
-  refuseSilentLoss(value, path, audit);
+function inspectObject(value: object, audit: Audit): void {
+  const { path } = audit;
+  if (path.length >= deepestPayload) {
+    throw unstorable(audit, `is nested deeper than ${deepestPayload} levels or circular`);
+  }
+  refuseSilentLoss(value, audit);
   const form = writtenForm(value);
   if (typeof form !== 'object' || form === null) {
-    inspect(form, path, depth, audit);
+    inspect(form, audit);
     return;
   }
-  if (form !== value) refuseSilentLoss(form, path, audit);
+  if (form !== value) refuseSilentLoss(form, audit);
   if (Array.isArray(form)) {
     for (let index = 0; index < form.length; index++) {
-      inspect(form[index], `${path}[${index}]`, depth + 1, audit);
+      path.push(index);
+      inspect(form[index], audit);
+      path.pop();
     }
     return;
   }
   for (const key of Object.keys(form)) {
     const member = (form as Record<string, unknown>)[key];
-    if (member !== undefined) inspect(member, path === '' ? key : `${path}.${key}`, depth + 1, audit);
+    if (member === undefined) continue;
+    path.push(key);
+    inspect(member, audit);
+    path.pop();
   }
 }
 
@@ -135,27 +144,26 @@ function writtenForm(value: object): unknown {
 const lossy = [Map, Set, Promise, Number, String, Boolean, BigInt, Symbol] as const;
 
 /** JSON would write these as `{}`, as `null`, or throw without saying where. */
-function refuseSilentLoss(value: object, path: string, audit: Audit): void {
+function refuseSilentLoss(value: object, audit: Audit): void {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return;
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
-    throw unstorable(audit, path, 'holds bytes other than a top-level Uint8Array');
+    throw unstorable(audit, 'holds bytes other than a top-level Uint8Array');
   }
-  if (value instanceof Date && Number.isNaN(value.getTime())) throw unstorable(audit, path, 'is an invalid Date');
+  if (value instanceof Date && Number.isNaN(value.getTime())) throw unstorable(audit, 'is an invalid Date');
   const loss = lossy.find((type) => value instanceof type);
-  if (loss !== undefined) throw unstorable(audit, path, `is a ${loss.name} object`);
+  if (loss !== undefined) throw unstorable(audit, `is a ${loss.name} object`);
 }
 
 /** Keys are the caller's words: enough of them to find the place, not all of a deep path. */
 const longestPath = 200;
 
-function unstorable(audit: Audit, path: string, problem: string): ValidationError {
-  const short = path.length <= longestPath ? path : `${path.slice(0, longestPath)}…`;
-  const where = path === '' ? audit.option : `${audit.option}: ${short}`;
-  return new ValidationError(`${where} ${problem}, which cannot be stored`, {
-    option: audit.option,
-    reason: 'unstorable-value',
-  });
+function unstorable({ option, path }: Audit, problem: string): ValidationError {
+  const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+  const whole = text.startsWith('.') ? text.slice(1) : text;
+  const short = whole.length <= longestPath ? whole : `${whole.slice(0, longestPath)}…`;
+  const where = path.length === 0 ? option : `${option}: ${short}`;
+  return new ValidationError(`${where} ${problem}, which cannot be stored`, { option, reason: 'unstorable-value' });
 }
 
 /** JSON.stringify writes -0 as 0; JSON itself, and JSON.parse, know -0. Rare, so it may be slower. */

@@ -13,7 +13,7 @@ import type { CallOptions, Cell, Database, Statement, Value } from './connection
 import { DeadlineError, explainFailure } from './errors.ts';
 import { type Notifier, workMessage } from './notify.ts';
 import type { Statements } from './statements.ts';
-import { alikeColumnsOf, areAlike, columnsOf, keyColumnsOf, valuesOf } from './task-columns.ts';
+import { alikeColumnsOf, areAlike, columnsOf, isPlain, keyColumnsOf, plainValuesOf } from './task-columns.ts';
 
 /** A transaction of the caller: a `pg` client in one, a PGlite transaction, or anything with such a `query`. */
 export interface PostgresTransaction {
@@ -38,6 +38,8 @@ const mostBytes = 16_777_216;
 /** How often a conflict with something that came after the statement's snapshot is looked at again. */
 const mostTries = 20;
 
+const call: CallOptions = { op: 'enqueue' };
+
 type Run = (statement: Statement, values: readonly Value[]) => Promise<readonly Cell[]>;
 
 /** Stores tasks. Outcomes come in the order given; a task that breaks a rule does not take the others down. */
@@ -47,11 +49,15 @@ export async function enqueueTasks(
   options: BrokerEnqueueOptions<PostgresTransaction>,
 ): Promise<EnqueueOutcome[]> {
   throwIfAborted(options.signal, 'enqueue');
+  const [only] = tasks;
+  if (tasks.length === 1 && only !== undefined && isFresh(only) && options.transaction === undefined) {
+    const outcome = await storeLone(context, only);
+    if (outcome !== undefined) return [outcome];
+  }
   const outcomes = new Array<EnqueueOutcome>(tasks.length);
   const valid: number[] = [];
   for (let index = 0; index < tasks.length; index++) {
-    const task = tasks[index] as NewTask;
-    const error = findTaskError(task, context.capabilities) ?? findUnstorable(task);
+    const error = findError(tasks[index] as NewTask, context.capabilities);
     if (error === undefined) valid.push(index);
     else outcomes[index] = { status: 'rejected', error };
   }
@@ -60,9 +66,33 @@ export async function enqueueTasks(
   return outcomes;
 }
 
-function findUnstorable(task: NewTask): ValidationError | undefined {
+/**
+ * A lone new task, without all that gathers, divides and compares: whoever awaits enqueue after enqueue waits for that.
+ * `undefined`: nothing is stored, take the other way.
+ */
+async function storeLone(context: EnqueueContext, task: NewTask): Promise<EnqueueOutcome | undefined> {
+  const { database, statements, notifier, capabilities, wake } = context;
+  const error = findError(task, capabilities);
+  if (error !== undefined) return { status: 'rejected', error };
+  const queues = isUrgent(task, context.pollMs, Date.now()) ? [task.queue] : [];
+  const { message, left } = notifier.takeWorkMessage(queues);
+  try {
+    if (message === null && isPlain(task)) await database.query(statements.enqueueOne, plainValuesOf(task), call);
+    else await database.query(statements.enqueueAlike, [...alikeColumnsOf([task]), notifier.channel, message], call);
+  } catch (error) {
+    notifier.announce(queues);
+    if (isAlreadyThere(error)) return undefined;
+    throw error;
+  }
+  notifier.announce(left);
+  wake(queues);
+  return { status: 'accepted' };
+}
+
+function findError(task: NewTask, capabilities: Capabilities): ValidationError | undefined {
+  const error = findTaskError(task, capabilities);
   // An encoded payload never holds it; text columns cannot.
-  if (task.input?.includes('\0') !== true) return undefined;
+  if (error !== undefined || task.input?.includes('\0') !== true) return error;
   return new ValidationError('input holds U+0000; encode it with encodePayload', {
     option: 'input',
     reason: 'unstorable-value',
@@ -111,7 +141,6 @@ class Store {
 
   async #storeParts(parts: readonly (readonly number[])[], message: string | null): Promise<void> {
     const { database } = this.#context;
-    const call: CallOptions = { op: 'enqueue' };
     if (parts.length === 1) {
       const run: Run = async (statement, values) => (await database.query(statement, values, call))[0] ?? [];
       const part = parts[0] as number[];
@@ -131,12 +160,11 @@ class Store {
 
   /** Queues in which something is due before idle workers look again by themselves. */
   #urgentQueues(indexes: readonly number[]): readonly string[] {
-    const horizon = Date.now() + 10 * this.#context.pollMs;
+    const now = Date.now();
     const queues = new Set<string>();
     for (const index of indexes) {
-      const { queue, delayMs, runAt } = this.#tasks[index] as NewTask;
-      // The server's clock may differ from ours, hence the generous horizon: telling too often does no harm.
-      if (runAt === undefined ? delayMs <= this.#context.pollMs : runAt <= horizon) queues.add(queue);
+      const task = this.#tasks[index] as NewTask;
+      if (isUrgent(task, this.#context.pollMs, now)) queues.add(task.queue);
     }
     return [...queues];
   }
@@ -176,13 +204,9 @@ class Store {
     const tasks = indexes.map((index) => this.#tasks[index] as NewTask);
     if (!tasks.every(isFresh) || !areAlike(tasks)) return false;
     try {
-      const [only] = tasks;
-      if (tasks.length === 1 && only !== undefined && message === null)
-        await run(statements.enqueueOne, valuesOf(only));
-      else await run(statements.enqueueAlike, [...alikeColumnsOf(tasks), notifier.channel, message]);
+      await run(statements.enqueueAlike, [...alikeColumnsOf(tasks), notifier.channel, message]);
     } catch (error) {
-      // An id was there already, against the caller's promise.
-      if (isMillraceError(error, 'UNAVAILABLE') && error.reason === 'already-there') return false;
+      if (isAlreadyThere(error)) return false;
       throw error;
     }
     for (const index of indexes) this.#outcomes[index] = { status: 'accepted' };
@@ -231,6 +255,17 @@ class Store {
       });
     }
   }
+}
+
+/** Whether it is due before idle workers look again by themselves. */
+function isUrgent({ delayMs, runAt }: NewTask, pollMs: number, now: number): boolean {
+  // The server's clock may differ from ours, hence the generous horizon: telling too often does no harm.
+  return runAt === undefined ? delayMs <= pollMs : runAt <= now + 10 * pollMs;
+}
+
+/** An id was there, against the caller's promise. */
+function isAlreadyThere(error: unknown): boolean {
+  return isMillraceError(error, 'UNAVAILABLE') && error.reason === 'already-there';
 }
 
 function isFresh(task: NewTask): boolean {

@@ -15,7 +15,7 @@ export function columnsOf(tasks: readonly NewTask[]): Value[] {
     plainArray(tasks.map((task) => task.runAt)),
     plainArray(tasks.map((task) => task.expiresInMs)),
     plainArray(tasks.map((task) => task.expiresAt)),
-    plainArray(tasks.map(({ maxAttempts }) => (maxAttempts === Number.POSITIVE_INFINITY ? null : maxAttempts))),
+    plainArray(tasks.map(mostAttemptsOf)),
     plainArray(tasks.map((task) => task.timeoutMs)),
     textArray(tasks.map((task) => task.group)),
     textArray(tasks.map((task) => task.owner)),
@@ -57,9 +57,26 @@ export function alikeColumnsOf(tasks: readonly NewTask[]): Value[] {
   ];
 }
 
-/** $1..$15 of enqueue-one.sql. */
-export function valuesOf(task: NewTask): Value[] {
-  return [task.id, task.input ?? null, ...sharedValuesOf(task)];
+/** Whether enqueue-one.sql is for this task. */
+export function isPlain({ delayMs, runAt, expiresInMs, expiresAt, group, owner, key }: NewTask): boolean {
+  const isDueAtOnce = delayMs === 0 && runAt === undefined;
+  const expires = expiresInMs !== undefined || expiresAt !== undefined;
+  return isDueAtOnce && !expires && group === undefined && owner === undefined && key === undefined;
+}
+
+/** $1..$9 of enqueue-one.sql. */
+export function plainValuesOf(task: NewTask): Value[] {
+  return [
+    task.id,
+    task.input ?? null,
+    task.name,
+    task.queue,
+    headersText(task),
+    task.priority,
+    mostAttemptsOf(task),
+    task.timeoutMs ?? null,
+    task.version,
+  ];
 }
 
 function sharedValuesOf(task: NewTask): Value[] {
@@ -72,7 +89,7 @@ function sharedValuesOf(task: NewTask): Value[] {
     task.runAt ?? null,
     task.expiresInMs ?? null,
     task.expiresAt ?? null,
-    task.maxAttempts === Number.POSITIVE_INFINITY ? null : task.maxAttempts,
+    mostAttemptsOf(task),
     task.timeoutMs ?? null,
     task.group ?? null,
     task.owner ?? null,
@@ -88,6 +105,10 @@ export function keyColumnsOf(tasks: readonly NewTask[]): Value[] {
     plainArray(tasks.map((task) => task.onConflict === 'replace')),
     plainArray(tasks.map((task) => task.fresh === true)),
   ];
+}
+
+function mostAttemptsOf({ maxAttempts }: NewTask): number | null {
+  return maxAttempts === Number.POSITIVE_INFINITY ? null : maxAttempts;
 }
 
 function headersText(task: NewTask): string | null {

@@ -13,8 +13,8 @@ test('a listing shows all that was enqueued before it, however many ids were not
   await broker.enqueue(tasks.slice(0, 500));
   expect((await broker.tasks.list({}, { limit: 10 })).tasks).toHaveLength(10);
   await broker.enqueue(tasks.slice(500));
-  const unlisted = `${prefix}:{line}:unlisted`;
-  expect(await newClient().llen(unlisted)).toBe(2_000);
+  const base = `${prefix}:{line}`;
+  expect(await newClient().hget(`${base}:meta`, 'unlisted')).toBe('2000');
   const listed: string[] = [];
   for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
     const page = await broker.tasks.list({}, { limit: 1_000, ...(cursor !== undefined && { cursor }) });
@@ -23,7 +23,25 @@ test('a listing shows all that was enqueued before it, however many ids were not
   }
   const expected = tasks.map(({ id }) => id).sort();
   expect(listed).toEqual(expected.reverse());
-  expect(await newClient().exists(unlisted)).toBe(0);
+  expect(await newClient().hget(`${base}:meta`, 'unlisted')).toBe('0');
+  expect(await newClient().exists(`${base}:unlisted`)).toBe(0);
+});
+
+test('ids that came alone, in batches, with duplicates and of any length are listed once each', async () => {
+  const broker = newBroker();
+  await broker.open();
+  const [lone, twice, ...batch] = Array.from({ length: 1_402 }, () => newTask({ fresh: true }));
+  if (lone === undefined || twice === undefined) throw new Error('there are 1,402 tasks');
+  const named = ['a', 'bb', 'ccc'].map((id) => newTask({ id }));
+  await broker.enqueue([lone]);
+  await broker.enqueue(batch.slice(0, 700));
+  await broker.enqueue([twice, twice]);
+  await broker.enqueue(named);
+  await broker.enqueue(batch.slice(700));
+  const expected = [lone, twice, ...named, ...batch].map(({ id }) => id).sort();
+  const { tasks } = await broker.tasks.list({}, { limit: 1_000 });
+  expect(tasks.map(({ id }) => id)).toEqual(expected.toReversed().slice(0, 1_000));
+  expect(await broker.tasks.count({})).toBe(expected.length);
 });
 
 test('listings at the same time, while more is enqueued, all are complete', async () => {
@@ -51,6 +69,7 @@ test('ids of tasks that are gone do not pile up where nobody lists, nor come int
     const tasks = Array.from({ length: 100 }, () => newTask({ fresh: true }));
     await broker.enqueue(tasks);
     await broker.tasks.remove(tasks.map(({ id }) => id));
+    expect(Number(await admin.hget(`${base}:meta`, 'unlisted'))).toBeLessThanOrEqual(1);
     expect(await admin.llen(`${base}:unlisted`)).toBeLessThanOrEqual(1);
   }
   expect((await broker.tasks.list({}, { limit: 10 })).tasks.map(({ id }) => id)).toEqual([stays.id]);

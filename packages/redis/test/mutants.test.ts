@@ -126,8 +126,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'ids are taken for new without a look at those that are there',
     caughtBy: 'DUP-01',
     scripts: ['enqueueTasks'],
-    from: 'areNew() and {}',
-    to: 'true and {}',
+    from: 'local found = new and {}',
+    to: 'local found = true and {}',
   },
   {
     name: 'counts-as-fresh',
@@ -150,7 +150,7 @@ const traps: readonly ScriptMutant[] = [
     defect: 'a listing shows what was in the index already',
     caughtBy: 'MOD-11',
     scripts: ['scanTasks'],
-    from: "tonumber(ARGV[5]) or call('LLEN', UNLISTED)",
+    from: 'tonumber(ARGV[5]) or unlistedIds()',
     to: '0',
   },
   {

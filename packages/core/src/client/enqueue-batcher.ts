@@ -155,14 +155,15 @@ export class EnqueueBatcher {
     for (let attempt = 1; left.length > 0; attempt++) {
       try {
         const outcomes = await this.#broker.enqueue(left.map(({ task }) => task));
-        const delayMs = reconnectDelay(attempt);
+        const delayMs = outcomes.some(isRefusedForNow) ? reconnectDelay(attempt) : 0;
         left = left.filter((pending, index) => {
           const outcome = outcomes[index];
-          if (isRefusedForNow(outcome) && this.#hasTime(pending, delayMs)) return true;
+          if (delayMs > 0 && isRefusedForNow(outcome) && this.#hasTime(pending, delayMs)) return true;
           pending.resolve(resent(pending, outcome));
           return false;
         });
-        if (left.length > 0) await sleep(delayMs, undefined, this.#clock);
+        if (left.length === 0) return;
+        await sleep(delayMs, undefined, this.#clock);
       } catch (error) {
         const delayMs = reconnectDelay(attempt);
         left = this.#giveUp(left, error, delayMs);

@@ -455,12 +455,9 @@ select
   (select pg_notify($17, $18)::text where $18::text is not null) as notified`;
 
 export const enqueueOne: string = `insert into millrace.task (
-  id, name, queue, input, headers, priority, run_at, expires_at, max_attempts, timeout_ms, group_name, owner, version,
-  created_at
+  id, name, queue, input, headers, priority, run_at, max_attempts, timeout_ms, version, created_at
 ) values (
-  $1, $3, $4, $2, $5, $6::smallint, coalesce($8::bigint, millrace.now_ms() + $7::bigint),
-  coalesce($10::bigint, millrace.now_ms() + $9::bigint), $11::integer, $12::bigint, $13, $14, $15::integer,
-  millrace.now_ms()
+  $1, $3, $4, $2, $5, $6::smallint, millrace.now_ms(), $7::integer, $8::bigint, $9::integer, millrace.now_ms()
 )`;
 
 export const expireTasks: string = `with ended as (

@@ -14,8 +14,6 @@ local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
 local packed = ARGV[5]
--- Length of a generated id.
-local GENERATED = 36
 if packed == '' then
   for number = 1, total do
     ids[number] = ARGV[5 + total + number]
@@ -27,29 +25,29 @@ else
   end
 end
 
--- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
-local sequence = call('HINCRBY', META, 'sequence', total) - total
+local last = call('HMGET', META, 'sequence', 'highest')
+local sequence = tonumber(last[1] or 0)
 local first = sequence == 0
+local highest = last[2] or (first and '')
 
 -- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
--- that are made here of the time. What sorts higher than time makes it look again, for each task.
+-- that are made here of the time. What sorts higher than time makes it look again, for each task. And the highest now.
 local function areNew()
-  local highest = call('HGET', META, 'highest') or (first and '')
-  local new, last = packed ~= '' and highest, highest or ''
+  local new, above = packed ~= '' and highest, highest or ''
   for number = 1, total do
     local id = ids[number]
-    if #id == GENERATED and id > last then
-      last = id
+    if #id == GENERATED and id > above then
+      above = id
     else
       new = false
     end
   end
-  if highest and last > highest then
-    call('HSET', META, 'highest', last)
-  end
-  return new
+  return new, above
 end
-local found = areNew() and {} or fetchMany(TASK, ids)
+local new, above = areNew()
+-- This needs memory: a server that is full refuses here, before anything is stored.
+call('HSET', META, 'sequence', format('%.0f', sequence + total), unpack(highest and { 'highest', above } or {}))
+local found = new and {} or fetchMany(TASK, ids)
 local room = math.huge
 if limit > 0 then
   local waiting = call('HMGET', META, 'pending', 'retrying', 'paused')
@@ -231,7 +229,13 @@ if storedCount > 0 then
 end
 noteSize(biggest)
 callWithMany('HSET', TASK, stored)
-callWithMany('RPUSH', UNLISTED, unlisted)
+if accepted == total and #packed == total * GENERATED then
+  -- All in one text: a text each is dear.
+  call('RPUSH', UNLISTED, '\0' .. packed)
+else
+  callWithMany('RPUSH', UNLISTED, unlisted)
+end
+count('unlisted', accepted)
 count('pending', accepted)
 conclude()
 return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }

@@ -196,19 +196,40 @@ local function promote(most)
   return moved
 end
 
--- Puts ids that enqueueing left for later into the index, the longest waiting first. Returns how many it looked at. Its
--- first write needs no memory.
+-- How many ids are not in the index yet.
+local function unlistedIds()
+  return tonumber(call('HGET', META, 'unlisted') or 0)
+end
+
+-- Puts ids that enqueueing left for later into the index, the longest waiting first: at least `most` of them, or all, and
+-- less than four batches more. Returns how many it looked at. Its first write needs no memory.
 local function completeIndex(most)
-  local ids = call('LPOP', UNLISTED, most) or {}
-  local entries = {}
-  for _, id in ipairs(ids) do
+  local entries, looked = {}, 0
+  local function look(id)
+    looked = looked + 1
     -- Many are gone before anybody wants a listing.
     if call('HEXISTS', TASK, id) == 1 then
       entries[#entries + 1], entries[#entries + 2] = '0', id
     end
   end
+  while looked < most do
+    local waiting = call('LPOP', UNLISTED, 4)
+    if not waiting then
+      break
+    end
+    for _, text in ipairs(waiting) do
+      if sub(text, 1, 1) ~= '\0' then
+        look(text)
+      else
+        for from = 2, #text, GENERATED do
+          look(sub(text, from, from + GENERATED - 1))
+        end
+      end
+    end
+  end
   callWithMany('ZADD', INDEX, entries)
-  return #ids
+  count('unlisted', -looked)
+  return looked
 end
 
 -- Whether somebody waits for tasks to end.
@@ -220,7 +241,7 @@ end
 local function conclude()
   if dropped > 0 then
     -- No more ids wait for the index than there are tasks: so those that are gone do not pile up.
-    local excess = call('LLEN', UNLISTED) - call('HLEN', TASK)
+    local excess = unlistedIds() - call('HLEN', TASK)
     if excess > 0 then
       completeIndex(excess)
     end

@@ -35,6 +35,8 @@ local FURTHEST = 8640000000000000
 local LEVEL = 17592186044416
 -- The priority of tasks that name none.
 local USUAL = 4
+-- Bytes of an id that was generated.
+local GENERATED = 36
 -- Contents above the first size are counted before many of them are read at once, up to the second.
 local LARGE, MOST_AT_ONCE = 65536, 8388608
 

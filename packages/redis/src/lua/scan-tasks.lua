@@ -5,12 +5,13 @@
 -- Result: the last id looked at, empty at the end of the queue; then the ids found, highest first. Or, as a number, how
 --   many ids have to enter the index still: then nothing was looked at.
 -- Cost: O(tasks looked at), O(log n) per id that enters the index.
-local unlisted = tonumber(ARGV[5]) or call('LLEN', UNLISTED)
+local unlisted = tonumber(ARGV[5]) or unlistedIds()
 if unlisted > 0 then
-  -- As long as others wait for, in one script.
-  local atOnce = math.min(unlisted, 1000)
-  if completeIndex(atOnce) == atOnce and unlisted > atOnce then
-    return { unlisted - atOnce }
+  -- As many as others can wait for, in one script.
+  local looked = completeIndex(math.min(unlisted, 1000))
+  conclude()
+  if looked > 0 and looked < unlisted then
+    return { unlisted - looked }
   end
 end
 local filter = cjson.decode(ARGV[4])

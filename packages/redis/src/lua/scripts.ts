@@ -557,8 +557,6 @@ local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 local outcomes = nil
 local ids = {}
 local packed = ARGV[5]
--- Length of a generated id.
-local GENERATED = 36
 if packed == '' then
   for number = 1, total do
     ids[number] = ARGV[5 + total + number]
@@ -570,29 +568,29 @@ else
   end
 end
 
--- HINCRBY needs memory: a server that is full refuses here, before anything is stored.
-local sequence = call('HINCRBY', META, 'sequence', total) - total
+local last = call('HMGET', META, 'sequence', 'highest')
+local sequence = tonumber(last[1] or 0)
 local first = sequence == 0
+local highest = last[2] or (first and '')
 
 -- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
--- that are made here of the time. What sorts higher than time makes it look again, for each task.
+-- that are made here of the time. What sorts higher than time makes it look again, for each task. And the highest now.
 local function areNew()
-  local highest = call('HGET', META, 'highest') or (first and '')
-  local new, last = packed ~= '' and highest, highest or ''
+  local new, above = packed ~= '' and highest, highest or ''
   for number = 1, total do
     local id = ids[number]
-    if #id == GENERATED and id > last then
-      last = id
+    if #id == GENERATED and id > above then
+      above = id
     else
       new = false
     end
   end
-  if highest and last > highest then
-    call('HSET', META, 'highest', last)
-  end
-  return new
+  return new, above
 end
-local found = areNew() and {} or fetchMany(TASK, ids)
+local new, above = areNew()
+-- This needs memory: a server that is full refuses here, before anything is stored.
+call('HSET', META, 'sequence', format('%.0f', sequence + total), unpack(highest and { 'highest', above } or {}))
+local found = new and {} or fetchMany(TASK, ids)
 local room = math.huge
 if limit > 0 then
   local waiting = call('HMGET', META, 'pending', 'retrying', 'paused')
@@ -774,7 +772,13 @@ if storedCount > 0 then
 end
 noteSize(biggest)
 callWithMany('HSET', TASK, stored)
-callWithMany('RPUSH', UNLISTED, unlisted)
+if accepted == total and #packed == total * GENERATED then
+  -- All in one text: a text each is dear.
+  call('RPUSH', UNLISTED, '\\0' .. packed)
+else
+  callWithMany('RPUSH', UNLISTED, unlisted)
+end
+count('unlisted', accepted)
 count('pending', accepted)
 conclude()
 return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }`;
@@ -1240,19 +1244,40 @@ local function promote(most)
   return moved
 end
 
--- Puts ids that enqueueing left for later into the index, the longest waiting first. Returns how many it looked at. Its
--- first write needs no memory.
+-- How many ids are not in the index yet.
+local function unlistedIds()
+  return tonumber(call('HGET', META, 'unlisted') or 0)
+end
+
+-- Puts ids that enqueueing left for later into the index, the longest waiting first: at least \`most\` of them, or all, and
+-- less than four batches more. Returns how many it looked at. Its first write needs no memory.
 local function completeIndex(most)
-  local ids = call('LPOP', UNLISTED, most) or {}
-  local entries = {}
-  for _, id in ipairs(ids) do
+  local entries, looked = {}, 0
+  local function look(id)
+    looked = looked + 1
     -- Many are gone before anybody wants a listing.
     if call('HEXISTS', TASK, id) == 1 then
       entries[#entries + 1], entries[#entries + 2] = '0', id
     end
   end
+  while looked < most do
+    local waiting = call('LPOP', UNLISTED, 4)
+    if not waiting then
+      break
+    end
+    for _, text in ipairs(waiting) do
+      if sub(text, 1, 1) ~= '\\0' then
+        look(text)
+      else
+        for from = 2, #text, GENERATED do
+          look(sub(text, from, from + GENERATED - 1))
+        end
+      end
+    end
+  end
   callWithMany('ZADD', INDEX, entries)
-  return #ids
+  count('unlisted', -looked)
+  return looked
 end
 
 -- Whether somebody waits for tasks to end.
@@ -1264,7 +1289,7 @@ end
 local function conclude()
   if dropped > 0 then
     -- No more ids wait for the index than there are tasks: so those that are gone do not pile up.
-    local excess = call('LLEN', UNLISTED) - call('HLEN', TASK)
+    local excess = unlistedIds() - call('HLEN', TASK)
     if excess > 0 then
       completeIndex(excess)
     end
@@ -1425,6 +1450,8 @@ local FURTHEST = 8640000000000000
 local LEVEL = 17592186044416
 -- The priority of tasks that name none.
 local USUAL = 4
+-- Bytes of an id that was generated.
+local GENERATED = 36
 -- Contents above the first size are counted before many of them are read at once, up to the second.
 local LARGE, MOST_AT_ONCE = 65536, 8388608
 
@@ -1567,12 +1594,13 @@ for number = 1, total do
 end
 return table.concat(outcomes)`;
 
-export const scanTasks: string = `local unlisted = tonumber(ARGV[5]) or call('LLEN', UNLISTED)
+export const scanTasks: string = `local unlisted = tonumber(ARGV[5]) or unlistedIds()
 if unlisted > 0 then
-  -- As long as others wait for, in one script.
-  local atOnce = math.min(unlisted, 1000)
-  if completeIndex(atOnce) == atOnce and unlisted > atOnce then
-    return { unlisted - atOnce }
+  -- As many as others can wait for, in one script.
+  local looked = completeIndex(math.min(unlisted, 1000))
+  conclude()
+  if looked > 0 and looked < unlisted then
+    return { unlisted - looked }
   end
 end
 local filter = cjson.decode(ARGV[4])
