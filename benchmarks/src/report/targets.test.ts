@@ -25,6 +25,13 @@ test('a rate is compared with the named subject, or with the fastest peer', () =
   ]);
 });
 
+test('beside a ceiling stands what a task costs on both sides', () => {
+  const cpu = (client: number, server: number): Partial<Cell> => ({ clientCpuPer10k: client, serverCpuPer10k: server });
+  const cells = [cell('bulk', 'millrace', 30, cpu(0.104, 0.1)), cell('bulk', 'raw:lua', 40, cpu(0.04, 0.034))];
+  const target: Target = { kind: 'rate', workload: 'bulk', than: 'raw:lua', atLeast: 0.5 };
+  expect(verdicts(cells, target)).toEqual([[true, '0.75 ×; client / server 10.4 / 10.0 µs a task, against 4.0 / 3.4']]);
+});
+
 test('what was not measured on both sides is not judged', () => {
   const target: Target = { kind: 'rate', workload: 'bulk', than: 'slow', atLeast: 1 };
   expect(verdicts([cell('bulk', 'millrace', 1)], target)).toEqual([]);

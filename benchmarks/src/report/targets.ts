@@ -63,10 +63,20 @@ function judgeRate(
   return [
     {
       target: `${workload}: at least ${atLeast} × ${name}`,
-      measured: `${ratio.toFixed(2)} ×`,
+      measured: `${ratio.toFixed(2)} ×${than.startsWith('raw:') ? processorTimes(own, best) : ''}`,
       met: ratio >= atLeast,
     },
   ];
+}
+
+/** What both sides take for a task, of which the larger bounds the rate; without it nobody knows what a ceiling is made of. */
+function processorTimes(own: Cell, other: Cell): string {
+  const texts = [own, other].map(({ clientCpuPer10k: client, serverCpuPer10k: server }) =>
+    client === undefined || server === undefined
+      ? undefined
+      : [client, server].map((s) => (s * 100).toFixed(1)).join(' / '),
+  );
+  return texts.includes(undefined) ? '' : `; client / server ${texts[0]} µs a task, against ${texts[1]}`;
 }
 
 function judgeLatency(cells: readonly Cell[], than: string): readonly Verdict[] {

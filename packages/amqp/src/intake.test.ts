@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { systemClock } from '@millrace/core';
+import { type Clock, systemClock, type TimerHandle } from '@millrace/core';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { describe, expect, it } from 'vitest';
 import type { Carrier, Parcel } from './carrier.ts';
@@ -30,13 +30,33 @@ function newIntake() {
       return parcels.map(() => (isOpen ? undefined : new Error('the server is short of memory')));
     },
   } as unknown as Carrier;
+  const timers = new Set<TimerHandle>();
+  const clock: Clock = {
+    ...systemClock,
+    setTimer(work, ms, options) {
+      const timer = systemClock.setTimer(
+        () => {
+          timers.delete(timer);
+          work();
+        },
+        ms,
+        options,
+      );
+      timers.add(timer);
+      return timer;
+    },
+    clearTimer(timer) {
+      timers.delete(timer);
+      systemClock.clearTimer(timer);
+    },
+  };
   const intake = new Intake({
     sessionId: 'session',
     worker: 'worker',
     topology: { queueType: 'quorum', ensure: async () => 'line' } as unknown as Topology,
     carrier,
     memory: new Memory(),
-    clock: systemClock,
+    clock,
     openChannel: async () => channel as unknown as Channel,
     onLost: () => {},
   });
@@ -45,16 +65,17 @@ function newIntake() {
       const claimed = await intake.claim({ queues: ['line'], names: ['work'], limit: 10, waitMs: 0 });
       return claimed.map(({ lease }) => lease.taskId);
     },
-    bring(tag: number, id: string) {
+    bring(tag: number, id: string, name = 'work') {
       channel.emit('delivery', {
         content: Buffer.from('1'),
         fields: { deliveryTag: tag, redelivered: false, consumerTag: 'claim' },
-        properties: { messageId: id, type: 'work', headers: {}, contentType: 'application/json' },
+        properties: { messageId: id, type: name, headers: {}, contentType: 'application/json' },
       });
     },
     wayBackTried: () => new Promise<void>((resolve) => (tried = resolve)),
     openWayBack: () => (isOpen = true),
     end: () => intake.abandon(),
+    pending: () => timers.size,
     sent,
     acknowledged,
   };
@@ -86,5 +107,32 @@ describe('a task that came although nobody asked for it', () => {
     expect(await claim()).toEqual([]);
     expect(acknowledged).toEqual([1]);
     end();
+  });
+});
+
+describe('a task that must not run here', () => {
+  it('is dealt with again until that can be done, and is acknowledged only then', async () => {
+    const { claim, bring, wayBackTried, openWayBack, end, sent, acknowledged } = newIntake();
+    expect(await claim()).toEqual([]);
+    bring(1, 'odd', 'of nobody here');
+    await wayBackTried();
+    await wayBackTried();
+    expect(acknowledged).toEqual([]);
+    openWayBack();
+    await wayBackTried();
+    expect(sent.map(({ message }) => message.id)).toEqual(['odd']);
+    expect(await claim()).toEqual([]);
+    expect(acknowledged).toEqual([1]);
+    end();
+  });
+
+  it('is left alone when the session is over', async () => {
+    const { claim, bring, wayBackTried, end, sent, pending } = newIntake();
+    expect(await claim()).toEqual([]);
+    bring(1, 'odd', 'of nobody here');
+    await wayBackTried();
+    end();
+    expect(sent).toEqual([]);
+    expect(pending()).toBe(0);
   });
 });

@@ -150,6 +150,7 @@ export class Intake {
     for (const held of this.heldTasks()) this.#options.memory.letGo(held);
     this.#spare = [];
     this.#stopTending();
+    this.#obstacles.stop();
     this.#wakeAll();
   }
 

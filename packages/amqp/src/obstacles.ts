@@ -1,4 +1,5 @@
-import type { Clock, TaskError } from '@millrace/core';
+import type { Clock, TaskError, TimerHandle } from '@millrace/core';
+import { reconnectDelay } from '@millrace/core/adapter';
 import type { Carrier } from './carrier.ts';
 import { type Arrived, released, withoutDeaths } from './delivery.ts';
 import { acknowledgeAll, type Held } from './held.ts';
@@ -24,6 +25,9 @@ export interface GivenBack {
   readonly certain: boolean;
 }
 
+/** Deals with a message that must not run; whether that is done. */
+type Deal = () => Promise<boolean>;
+
 /** A task of a name no handler here has: passed on with a growing delay, dead after about an hour of nobody. */
 const firstPassMs = 100;
 const longestPassMs = 60_000;
@@ -33,7 +37,9 @@ const mostPasses = 64;
 export class Obstacles {
   readonly #options: ObstaclesOptions;
   readonly #chores = new Set<Promise<void>>();
+  readonly #retries = new Set<TimerHandle>();
   #begun = 0;
+  #over = false;
 
   constructor(options: ObstaclesOptions) {
     this.#options = options;
@@ -52,18 +58,25 @@ export class Obstacles {
   /** Does what has to be done with a task that must not run now; `false` when it may. */
   remove(held: Held, raw: Arrived): boolean {
     const work = this.#obstacleOf(held, raw);
-    if (work !== undefined) this.do(work);
+    if (work !== undefined) this.#deal(work);
     return work !== undefined;
   }
 
   /** Keeps a message that is no task with the dead. */
   bury(line: Line, raw: Arrived, error: Error): void {
-    this.do(() => this.#bury(line, raw, error));
+    this.#deal(() => this.#bury(line, raw, error));
   }
 
   /** No handler here has this name: another worker may. Bounded, with a growing delay: never a hot loop. */
   passOn(held: Held): void {
-    this.do(() => this.#passOn(held, unregistered));
+    this.#deal(() => this.#passOn(held, unregistered));
+  }
+
+  /** The session is over: what is still here goes back with it. */
+  stop(): void {
+    this.#over = true;
+    for (const timer of this.#retries) this.#options.clock.clearTimer(timer);
+    this.#retries.clear();
   }
 
   /** Sends tasks back to where they came from, as if they had not been delivered. */
@@ -89,12 +102,34 @@ export class Obstacles {
     void chore.then(() => this.#chores.delete(chore));
   }
 
-  #obstacleOf(held: Held, raw: Arrived): (() => Promise<unknown>) | undefined {
+  /**
+   * Does it, and again later where it could not be done: the message would stay with a session that goes on, seen by
+   * nobody, until the server loses patience with what is out for too long and ends the session.
+   */
+  #deal(work: Deal, failures = 0): void {
+    this.do(async () => {
+      const isDone = await work().catch(() => false);
+      if (isDone || this.#over) return;
+      const { clock } = this.#options;
+      const retry = clock.setTimer(
+        () => {
+          this.#retries.delete(retry);
+          this.#deal(work, failures + 1);
+        },
+        reconnectDelay(failures + 1),
+      );
+      this.#retries.add(retry);
+    });
+  }
+
+  #obstacleOf(held: Held, raw: Arrived): Deal | undefined {
     const { message, lease } = held;
     const { clock, topology, memory, carrier } = this.#options;
     if (!carrier.isGuarded && readThin(message.headers) !== undefined) return () => this.#passOn(held, unguarded);
-    if (memory.isCopy(held)) return () => held.line.acknowledge([held.tag]);
-    if (message.waitMs !== undefined) return () => this.giveBack('session.claim', [held], message.waitMs);
+    if (memory.isCopy(held)) return () => this.#acknowledge(held.line, held.tag);
+    if (message.waitMs !== undefined) {
+      return async () => (await this.giveBack('session.claim', [held], message.waitMs)).unsent.length === 0;
+    }
     if (message.expiresAt !== undefined && message.expiresAt <= clock.now()) {
       return () => this.#die(held, lease.attempt - 1, 'expired', 'it was not started in time');
     }
@@ -103,25 +138,20 @@ export class Obstacles {
     }
     // A classic queue only says that there was a delivery before, not how many: the copy that goes back counts it.
     if (raw.fields.redelivered && topology.queueType === 'classic') {
-      return async () => {
-        const charged = { ...released(held), attempt: lease.attempt - 1 };
-        await this.#moveTo(held, { message: charged, queue: held.line.queue, delayMs: 0 });
-      };
+      const charged = { ...released(held), attempt: lease.attempt - 1 };
+      return () => this.#moveTo(held, { message: charged, queue: held.line.queue, delayMs: 0 });
     }
     return undefined;
   }
 
-  async #passOn(held: Held, problem: string): Promise<void> {
+  async #passOn(held: Held, problem: string): Promise<boolean> {
     const passed = (held.message.passed ?? 0) + 1;
-    if (passed > mostPasses) {
-      await this.#die(held, held.lease.attempt - 1, 'unregistered', problem);
-      return;
-    }
+    if (passed > mostPasses) return this.#die(held, held.lease.attempt - 1, 'unregistered', problem);
     const delayMs = Math.min(longestPassMs, firstPassMs * 2 ** (passed - 1));
-    await this.#moveTo(held, { message: { ...released(held), passed }, queue: held.line.queue, delayMs });
+    return this.#moveTo(held, { message: { ...released(held), passed }, queue: held.line.queue, delayMs });
   }
 
-  #die(held: Held, attempt: number, kind: TaskError['kind'], problem: string): Promise<void> {
+  #die(held: Held, attempt: number, kind: TaskError['kind'], problem: string): Promise<boolean> {
     const at = this.#options.clock.now();
     const error: TaskError = { attempt, at, kind, name: 'Error', message: problem };
     const { message, lease } = held;
@@ -136,7 +166,7 @@ export class Obstacles {
     return this.#moveTo(held, { message: dead, queue: held.line.queue, delayMs: 'dead' });
   }
 
-  async #bury(line: Line, { content, properties, fields }: Arrived, error: Error): Promise<void> {
+  async #bury(line: Line, { content, properties, fields }: Arrived, error: Error): Promise<boolean> {
     // Only its own server may say who published it, and an old expiration would not keep it.
     const { headers, userId: _user, expiration: _expiration, ...kept } = properties;
     const options = {
@@ -146,14 +176,19 @@ export class Obstacles {
       headers: { ...withoutDeaths(headers), 'x-millrace-problem': error.message, 'x-millrace-queue': line.queue },
     };
     const problem = await this.#options.carrier.bury('session.claim', { content, options });
-    if (problem === undefined) await line.acknowledge([fields.deliveryTag]);
+    return problem === undefined && this.#acknowledge(line, fields.deliveryTag);
   }
 
-  async #moveTo(held: Held, parcel: Parameters<Carrier['send']>[1][number]): Promise<void> {
+  async #moveTo(held: Held, parcel: Parameters<Carrier['send']>[1][number]): Promise<boolean> {
     const [problem] = await this.#options.carrier.send('session.claim', [parcel]);
-    // Not sent: it stays out, and comes back with the end of this session.
-    if (problem !== undefined) return;
+    if (problem !== undefined) return false;
     this.#options.memory.end(held);
-    await held.line.acknowledge([held.tag]);
+    return this.#acknowledge(held.line, held.tag);
+  }
+
+  /** Without an answer the channel is over, and with it the session. */
+  async #acknowledge(line: Line, tag: number): Promise<true> {
+    await line.acknowledge([tag]);
+    return true;
   }
 }

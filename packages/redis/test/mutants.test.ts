@@ -30,7 +30,7 @@ const traps: readonly ScriptMutant[] = [
     defect: 'whoever holds the task may settle it, with any fence',
     caughtBy: 'STM-05',
     scripts: ['settleTasks'],
-    from: 'sub(text, 5, 43) == sub(code, 2, 24) .. session',
+    from: 'sub(text, 28, 43) == session and sub(text, 5, 27) == sub(code, 2, 24)',
     to: 'sub(text, 28, 43) == session',
   },
   {

@@ -221,24 +221,33 @@ if taken > 0 then
       'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
   end
 
-  local afterDue = tail .. '00000' .. worker
+  -- What the runs of tasks created in the same millisecond end with, and what a hundred fences begin with.
+  local created, afterFence, hundred, hundredText = nil, nil, nil, nil
   for number = 1, #ids do
     local id, content = ids[number], contents[number]
-    local fence13 = format('%013d', fence + given + 1)
+    local createdThen = content and sub(content, 13, 25)
     if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
       count('void', -1)
-    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and sub(content, 13, 25) <= now13 then
+    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and createdThen <= now13 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
-      local due = '+000' .. sub(content, 13, 25)
+      if createdThen ~= created then
+        created = createdThen
+        afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
+      end
       pending = pending + 1
       given = given + 1
+      local last = (fence + given) % 100
+      if fence + given - last ~= hundred then
+        hundred = fence + given - last
+        hundredText = format('%011d', hundred / 100)
+      end
       saved[given * 2 - 1] = id
-      saved[given * 2] = 'r-000000000001' .. fence13 .. session .. due .. afterDue
+      saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
       held[given] = id
       reply[replied + 1], reply[replied + 2] = id, content
       replied = replied + 2
     else
-      consider(id, content, runs[number], fence13)
+      consider(id, content, runs[number], format('%013d', fence + given + 1))
     end
   end
   callWithMany('ZREM', EXPIRY, urgent)

@@ -174,9 +174,7 @@ local function store(number, id, content, wish)
   unlisted[accepted] = id
 end
 
--- The sequence in two texts: writing out a number is dear, and the first one is the same for a hundred tasks.
-local DIGITS = '00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748'
-  .. '495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899'
+-- The sequence in two texts, see DIGITS.
 local rest = (sequence + 1) % 100
 local hundreds = format('%010d', (sequence + 1 - rest) / 100)
 

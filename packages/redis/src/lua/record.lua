@@ -45,6 +45,10 @@ local function largest()
   return tonumber(call('HGET', META, 'largest') or 0)
 end
 
+-- All numbers of two digits. Writing out a number is dear: of those that count up, the rest is the same for a hundred.
+local DIGITS = '00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748'
+  .. '495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899'
+
 local function signed(instant)
   return format('%+017d', instant)
 end

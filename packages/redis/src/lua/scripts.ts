@@ -232,24 +232,33 @@ if taken > 0 then
       'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
   end
 
-  local afterDue = tail .. '00000' .. worker
+  -- What the runs of tasks created in the same millisecond end with, and what a hundred fences begin with.
+  local created, afterFence, hundred, hundredText = nil, nil, nil, nil
   for number = 1, #ids do
     local id, content = ids[number], contents[number]
-    local fence13 = format('%013d', fence + given + 1)
+    local createdThen = content and sub(content, 13, 25)
     if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
       count('void', -1)
-    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and sub(content, 13, 25) <= now13 then
+    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and createdThen <= now13 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
-      local due = '+000' .. sub(content, 13, 25)
+      if createdThen ~= created then
+        created = createdThen
+        afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
+      end
       pending = pending + 1
       given = given + 1
+      local last = (fence + given) % 100
+      if fence + given - last ~= hundred then
+        hundred = fence + given - last
+        hundredText = format('%011d', hundred / 100)
+      end
       saved[given * 2 - 1] = id
-      saved[given * 2] = 'r-000000000001' .. fence13 .. session .. due .. afterDue
+      saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
       held[given] = id
       reply[replied + 1], reply[replied + 2] = id, content
       replied = replied + 2
     else
-      consider(id, content, runs[number], fence13)
+      consider(id, content, runs[number], format('%013d', fence + given + 1))
     end
   end
   callWithMany('ZREM', EXPIRY, urgent)
@@ -717,9 +726,7 @@ local function store(number, id, content, wish)
   unlisted[accepted] = id
 end
 
--- The sequence in two texts: writing out a number is dear, and the first one is the same for a hundred tasks.
-local DIGITS = '00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748'
-  .. '495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899'
+-- The sequence in two texts, see DIGITS.
 local rest = (sequence + 1) % 100
 local hundreds = format('%010d', (sequence + 1 - rest) / 100)
 
@@ -1460,6 +1467,10 @@ local function largest()
   return tonumber(call('HGET', META, 'largest') or 0)
 end
 
+-- All numbers of two digits. Writing out a number is dear: of those that count up, the rest is the same for a hundred.
+local DIGITS = '00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748'
+  .. '495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899'
+
 local function signed(instant)
   return format('%+017d', instant)
 end
@@ -1693,21 +1704,23 @@ for number = 1, total do
   if text and not changed[id] then
     local state, requested, _, key = byte(text, 1, 4)
     if state == RUNNING then
-      if sub(text, 5, 43) == sub(code, 2, 24) .. session then
+      -- The second text is there already if it is the same: that is cheaper than to put one together.
+      if sub(text, 28, 43) == session and sub(text, 5, 27) == sub(code, 2, 24) then
         outcome = 'a'
         changed[id] = true
         if (operation == 'c' or operation == 'o') and requested == NONE and key == ZERO and byte(text, 88) == ZERO then
           -- By far the most frequent end, without looking at the content.
-          local mark = '0'
+          local last = nil
           if operation == 'o' then
             outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[places[number] + 1]
             outputCount = outputCount + 2
-            mark = '1'
+            last = sub(text, 87, 87) .. '1' .. sub(text, 89)
+          else
+            last = sub(text, 87)
           end
           completed = completed + 1
           saved[completed * 2 - 1] = id
-          saved[completed * 2] = 's' .. sub(text, 2, 27) .. token .. sub(text, 44, 73) .. now13 .. sub(text, 87, 87)
-            .. mark .. sub(text, 89)
+          saved[completed * 2] = 's' .. sub(text, 2, 27) .. token .. sub(text, 44, 73) .. now13 .. last
           done[completed * 2 - 1] = nowText
           done[completed * 2] = id
           released[completed] = id

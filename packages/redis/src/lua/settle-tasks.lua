@@ -51,21 +51,23 @@ for number = 1, total do
   if text and not changed[id] then
     local state, requested, _, key = byte(text, 1, 4)
     if state == RUNNING then
-      if sub(text, 5, 43) == sub(code, 2, 24) .. session then
+      -- The second text is there already if it is the same: that is cheaper than to put one together.
+      if sub(text, 28, 43) == session and sub(text, 5, 27) == sub(code, 2, 24) then
         outcome = 'a'
         changed[id] = true
         if (operation == 'c' or operation == 'o') and requested == NONE and key == ZERO and byte(text, 88) == ZERO then
           -- By far the most frequent end, without looking at the content.
-          local mark = '0'
+          local last = nil
           if operation == 'o' then
             outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[places[number] + 1]
             outputCount = outputCount + 2
-            mark = '1'
+            last = sub(text, 87, 87) .. '1' .. sub(text, 89)
+          else
+            last = sub(text, 87)
           end
           completed = completed + 1
           saved[completed * 2 - 1] = id
-          saved[completed * 2] = 's' .. sub(text, 2, 27) .. token .. sub(text, 44, 73) .. now13 .. sub(text, 87, 87)
-            .. mark .. sub(text, 89)
+          saved[completed * 2] = 's' .. sub(text, 2, 27) .. token .. sub(text, 44, 73) .. now13 .. last
           done[completed * 2 - 1] = nowText
           done[completed * 2] = id
           released[completed] = id
