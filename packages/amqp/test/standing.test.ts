@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Delivery, Session } from '@millrace/core';
+import { type Delivery, isMillraceError, type Session } from '@millrace/core';
 import { type Channel, connect } from 'amqplib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AmqpBroker } from '../src/index.ts';
+import { Publisher } from '../src/publisher.ts';
 import { serverUrl } from './harness.ts';
 import { noServer, programs, startPrivateServer } from './private-server.ts';
 import { brokerOf, freshNamespace, newTask, openSession } from './support.ts';
@@ -126,6 +127,47 @@ describe('claims that follow each other', () => {
     const others = await rest(await open(namespace), left);
     expect(others.map(({ lease }) => lease.attempt)).toEqual(Array.from({ length: left }, () => 1));
     await settle(session, held);
+  });
+
+  it('and, where the queue is full, what was sent ahead stays for the next claim', async () => {
+    const queues = [{ name: 'line', arguments: { 'x-max-length': 1_000 } }];
+    const broker = brokerOf(serverUrl, { namespace: freshNamespace(), queues });
+    opened.push(broker);
+    await broker.open();
+    const accepted = new Set<string>();
+    const fill = async (): Promise<void> => {
+      for (let isFull = false; !isFull; ) {
+        const tasks = Array.from({ length: limit }, () => newTask());
+        // Refused with all its tasks, it throws.
+        const outcomes = await broker.enqueue(tasks).catch((error: unknown) => {
+          if (isMillraceError(error, 'BACKPRESSURE')) return [];
+          throw error;
+        });
+        for (const [index, { id }] of tasks.entries()) if (outcomes[index]?.status === 'accepted') accepted.add(id);
+        isFull = outcomes.filter(({ status }) => status === 'accepted').length < tasks.length;
+      }
+    };
+    await fill();
+    const session = await openSession(broker);
+    const seen: Delivery[] = [];
+    for (let count = 0; count < 8; count++) {
+      const some = await claim(session);
+      seen.push(...some);
+      await settle(session, some);
+    }
+    await fill();
+    const publish = vi.spyOn(Publisher.prototype, 'publish');
+    const triesToReturn = (): number => publish.mock.calls.filter(([op]) => op === 'session.claim').length;
+    await vi.waitFor(() => expect(triesToReturn()).toBeGreaterThan(2), 10_000);
+    while (seen.length < accepted.size) {
+      const some = await claim(session);
+      if (some.length === 0) break;
+      seen.push(...some);
+      await settle(session, some);
+    }
+    expect(new Set(seen.map(({ lease }) => lease.taskId))).toEqual(accepted);
+    expect(seen.length).toBe(accepted.size);
+    expect(new Set(seen.map(({ lease }) => lease.attempt))).toEqual(new Set([1]));
   });
 
   it('and end while tasks trickle in: none of those is charged', async () => {
