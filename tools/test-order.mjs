@@ -15,12 +15,13 @@ const ORDER = [
   /redis\/test\/faults/,
   /postgres\/test\/faults/,
   /guarded-conformance/,
+  /postgres\/test\/fault-mutants/,
   /many-files/,
   /amqp\/test\/faults/,
   /pooler-conformance/,
   /delays/,
-  /postgres\/test\/fault-mutants/,
   /postgres\/test\/conformance/,
+  /digest\/test\/(dead-files|usage)/,
   /soak/,
   /redis\/test\/fault-mutants/,
   /redis\/test\/conformance/,
@@ -35,7 +36,6 @@ const ORDER = [
   /postgres\/test\/model|process-mutants/,
   /beat-mutants|connection\.test/,
   /guarded-|fault-|mutants|traps/,
-  /digest\/test\/(dead-files|usage)/,
   /claim-by-id|races|plans|broker\.test|tls\.test/,
 ];
 
