@@ -12,9 +12,9 @@ import { rules } from './spec/rules.ts';
  */
 const roundTrips = 200;
 const warmUps = 120;
-/** Round trips that a unit has room for, and more. */
+/** Round trips that a unit has room for, and more; and units that a budget has room for. */
 const inUnit = 20;
-const inBudget = 40 * inUnit;
+const inBudget = 40;
 /** Where nothing is slow, and where time is virtual. */
 const shortest = { unitMs: 50, budgetMs: 2_000, momentMs: 20 };
 
@@ -76,9 +76,11 @@ async function measure(
   await session.end();
   const sorted = [...times].sort((a, b) => a - b);
   const percentile = (share: number): number => sorted[Math.floor(roundTrips * share) - 1] ?? 0;
+  const unitMs = Math.max(shortest.unitMs, ...unitsOf(times));
   return {
-    unitMs: Math.max(shortest.unitMs, ...unitsOf(times)),
-    budgetMs: Math.max(shortest.budgetMs, inBudget * percentile(0.99)),
+    unitMs,
+    // Not of the slowest trips alone: where a few were held up, waits for what must not happen would take minutes.
+    budgetMs: Math.max(shortest.budgetMs, inBudget * unitMs),
     momentMs: Math.max(shortest.momentMs, 5 * percentile(0.5)),
     enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
   };

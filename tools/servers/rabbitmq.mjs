@@ -2,31 +2,36 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { erlangCodeArguments } from './erlang-code.mjs';
 import { freePort, startServer } from './process.mjs';
 import { canInstallPackages, findPrograms, hasDocker, installPackage } from './provision.mjs';
 
 const ADDRESS = 'MILLRACE_TEST_AMQP_URL';
 /** Where tests find the programs, to start servers of their own that they may kill. */
 const PROGRAMS = 'MILLRACE_TEST_RABBITMQ_PROGRAMS';
+/** What these are to hand to Erlang. */
+const ARGUMENTS = 'MILLRACE_TEST_ERLANG_ARGUMENTS';
 const USER = 'millrace';
 const IMAGE = 'rabbitmq:4-alpine';
 const START_ATTEMPTS = 3;
 // Not Debian's /usr/sbin/rabbitmq-server: that one insists on the account `rabbitmq`.
 const FOLDERS = ['/usr/lib/rabbitmq/bin', '/usr/lib/rabbitmq/lib/*/sbin', '/opt/homebrew/sbin', '/usr/local/sbin'];
 /** Idle schedulers sleep instead of spinning, and distribution listens on this machine alone. */
-const ERLANG = '+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}';
+const USUAL_ARGUMENTS = '+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}';
 
 /** @returns the environment variables that tell tests where the server is */
 export async function startRabbitmq(keeper) {
   const given = process.env[ADDRESS];
-  if (given) return { [ADDRESS]: given, ...programsAt(findServer()) };
+  if (given) return { [ADDRESS]: given, ...forTests(keeper, findServer()) };
   const failures = [];
   if (findServer() === undefined && canInstallPackages()) {
     await installPackage('rabbitmq-server').catch((error) => failures.push(error.message));
   }
   const programs = findServer();
   if (programs !== undefined) {
-    return { [ADDRESS]: await retried(() => startPrograms(keeper, programs)), ...programsAt(programs) };
+    const environment = forTests(keeper, programs);
+    const url = await retried(() => startPrograms(keeper, programs, environment[ARGUMENTS]));
+    return { [ADDRESS]: url, ...environment };
   }
   if (await hasDocker()) {
     const url = await retried(() => startContainer(keeper)).catch((error) => failures.push(error.message));
@@ -35,7 +40,7 @@ export async function startRabbitmq(keeper) {
   throw new Error([...failures, howToGetOne()].join('\n\n'));
 }
 
-async function startPrograms(keeper, programs) {
+async function startPrograms(keeper, programs, erlangArguments) {
   const folder = keeper.temporaryFolder('rabbitmq');
   const [port, distribution, epmd] = [await freePort(), await freePort(), await freePort()];
   const password = randomBytes(12).toString('hex');
@@ -68,7 +73,7 @@ async function startPrograms(keeper, programs) {
       RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
       RABBITMQ_NODE_PORT: String(port),
       RABBITMQ_DIST_PORT: String(distribution),
-      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: ERLANG,
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: erlangArguments,
       ERL_EPMD_PORT: String(epmd),
       ERL_EPMD_ADDRESS: '127.0.0.1',
       RABBITMQ_MNESIA_BASE: path.join(folder, 'data'),
@@ -120,7 +125,11 @@ function findServer() {
   return findPrograms(['rabbitmq-server', 'rabbitmq-defaults'], FOLDERS);
 }
 
-const programsAt = (programs) => (programs === undefined ? {} : { [PROGRAMS]: programs });
+/** What tests need to start servers of their own. */
+function forTests(keeper, programs) {
+  if (programs === undefined) return {};
+  return { [PROGRAMS]: programs, [ARGUMENTS]: `${USUAL_ARGUMENTS} ${erlangCodeArguments(keeper, programs)}` };
+}
 
 function howToGetOne() {
   return [

@@ -7,6 +7,9 @@ import { type LocalServer, localServer } from '@millrace/conformance';
 /** Where RabbitMQ's own programs are; without them there is no server that may be stopped. */
 export const programs: string | undefined = process.env.MILLRACE_TEST_RABBITMQ_PROGRAMS;
 
+/** What every server hands to Erlang. */
+const usual = process.env.MILLRACE_TEST_ERLANG_ARGUMENTS ?? '';
+
 /** Why tests that need one do not run. */
 export const noServer = 'no RabbitMQ programs to start a server of its own';
 
@@ -40,7 +43,7 @@ export async function startPrivateServer(
         RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
         RABBITMQ_NODE_PORT: String(port),
         RABBITMQ_DIST_PORT: String(distribution),
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1} ${defaults ? '' : soonAgain} ${erlang}`,
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `${usual} ${defaults ? '' : soonAgain} ${erlang}`,
         ERL_EPMD_PORT: String(epmd),
         ERL_EPMD_ADDRESS: '127.0.0.1',
         RABBITMQ_MNESIA_BASE: path.join(dir, 'data'),

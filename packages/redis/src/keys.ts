@@ -12,7 +12,7 @@ import { ConfigurationError } from '@millrace/core';
  * | `Q:task` | hash | id → content of the task |
  * | `Q:run` | hash | id → what its runs have made of it; absent until the first claim |
  * | `Q:more` | hash | letter + id → output (`o`), progress (`g`), checkpoint (`k`), errors (`e`), log (`l`) |
- * | `Q:meta` | hash | sequence, fence, counts by state, of void entries in `Q:fresh:…` and of ids in `Q:unlisted`, largest content, `stopped` when paused, until when somebody sleeps or waits |
+ * | `Q:meta` | hash | sequence, fence, counts by state (`done`, `dead`: ended), of void entries in `Q:fresh:…` and of ids in `Q:unlisted`, largest content, `stopped` when paused, until when somebody sleeps or waits |
  * | `Q:key` | hash | unique key → id of the task that has it |
  * | `Q:index` | sorted set | ids in the order of their bytes, for listings |
  * | `Q:unlisted` | list | ids that are not in the index yet, one or, after a zero byte, a batch each; a listing moves them there |
@@ -22,7 +22,7 @@ import { ConfigurationError } from '@millrace/core';
  * | `Q:later`, `Q:backoff` | sorted set | pending and retrying tasks by due time |
  * | `Q:paused` | set | paused tasks |
  * | `Q:expiry` | sorted set | waiting tasks that must start in time, by that instant |
- * | `Q:done`, `Q:dead` | sorted set | ended tasks by when they ended |
+ * | `Q:done`, `Q:dead` | sorted set | ended tasks by when they ended, one or, after a zero byte, those that one settle completed |
  * | `Q:session` | sorted set | sessions that claimed from this queue, by the end of their lease |
  * | `Q:held:<session>` | set | tasks a session runs |
  * | `Q:stop:<session>` | set | of these, the ones that shall stop |

@@ -15,7 +15,7 @@ import type { Keys } from './keys.ts';
 import type { StoreSettings } from './options.ts';
 import { orLost } from './or-lost.ts';
 import type { ScriptName } from './scripts.ts';
-import { lettersOfFailures } from './stored-task.ts';
+import { generatedIdLength, lettersOfFailures } from './stored-task.ts';
 
 /** What a holder's operations work with. */
 export interface HolderContext {
@@ -36,11 +36,16 @@ interface HolderScript<T> {
   /** Afterwards the lease is used up. */
   readonly endsLease: boolean;
   readonly head: (sessionId: string) => readonly string[];
-  readonly write: (operation: T) => readonly string[];
+  /** Arguments after the head. */
+  readonly write: (operations: readonly T[]) => readonly string[];
 }
 
+const zeros = '0'.repeat(13);
 /** Others wait while a script runs: one of this size takes about a millisecond. */
 const mostInScript = 250;
+
+/** What settle-tasks.lua says of all operations at once. */
+const allApplied = '*';
 
 const settleLetters: Readonly<Record<SettleOp['type'], string>> = {
   complete: 'c',
@@ -69,7 +74,7 @@ export function settleTasks(context: HolderContext, operations: readonly SettleO
     endsLease: true,
     // A repetition after a lost answer has the same token, and is answered like the first time.
     head: (sessionId) => [sessionId, randomBytes(12).toString('base64url')],
-    write: writeSettle,
+    write: writeSettles,
   });
 }
 
@@ -80,8 +85,21 @@ export function reportTasks(context: HolderContext, reports: readonly TaskReport
     script: 'reportTasks',
     endsLease: false,
     head: (sessionId) => [sessionId, String(taskListLimits.log)],
-    write: writeReport,
+    write: (all) => all.flatMap(writeReport),
   });
+}
+
+function writeSettles(operations: readonly SettleOp[]): readonly string[] {
+  // By far the most frequent: all in one text, which is cheaper for the server to read.
+  const plain = operations.every(isPlain) && new Set(operations.map(({ lease }) => lease.taskId)).size;
+  if (plain !== operations.length) return ['', ...operations.flatMap(writeSettle)];
+  const packed = operations.map(({ lease }) => writeLease(lease) + lease.taskId).join('');
+  return Buffer.byteLength(packed) === packed.length ? [packed] : ['', ...operations.flatMap(writeSettle)];
+}
+
+function isPlain(operation: SettleOp): boolean {
+  const { type, lease } = operation;
+  return type === 'complete' && operation.output === undefined && lease.taskId.length === generatedIdLength;
 }
 
 function writeSettle(operation: SettleOp): readonly string[] {
@@ -113,7 +131,9 @@ function writeReport({ lease, progress, checkpoint, log, begun }: TaskReport): r
 }
 
 function writeLease({ attempt, fence }: Lease): string {
-  return String(attempt).padStart(10, '0') + String(fence).padStart(13, '0');
+  const [first, second] = [String(attempt), String(fence)];
+  // Cheaper than `padStart`, and made for every task.
+  return zeros.slice(0, 10 - first.length) + first + zeros.slice(0, 13 - second.length) + second;
 }
 
 /** Absent is an empty text; what is there has a character before it. */
@@ -158,19 +178,24 @@ async function applyPart<T extends { readonly lease: Lease }>(
 ): Promise<void> {
   const { clock, operationTimeoutMs } = settings;
   const until = clock.monotonic() + operationTimeoutMs;
-  const args = [...kind.head(sessionId)];
-  for (const index of indexes) args.push(...kind.write(operations[index] as T));
+  const args = [...kind.head(sessionId), ...kind.write(indexes.map((index) => operations[index] as T))];
   let answerLost = false;
   for (let failures = 0; ; ) {
     const left = until - clock.monotonic();
     try {
       const call = { op: kind.op, timeoutMs: Math.max(1, left), durable: kind.endsLease };
       const letters = String(await orLost(connection.run(kind.script, keys.queue(queue), args, call), lost));
-      for (const [position, index] of indexes.entries()) {
+      for (let position = 0; position < indexes.length; position++) {
+        const index = indexes[position] as number;
+        if (letters === allApplied || letters[position] === 'a') {
+          outcomes[index] = 'applied';
+          continue;
+        }
         const { taskId } = (operations[index] as T).lease;
         // Not held any more: another settle of the same lease was answered meanwhile, and this one came second.
         const mayBeFirst = kind.endsLease && answerLost && queueOf(taskId) !== undefined;
-        outcomes[index] = letters[position] === 'a' ? 'applied' : judgeStale(mayBeFirst, lost.aborted);
+        outcomes[index] =
+          letters === allApplied || letters[position] === 'a' ? 'applied' : judgeStale(mayBeFirst, lost.aborted);
       }
       return;
     } catch (error) {

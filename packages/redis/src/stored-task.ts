@@ -16,6 +16,8 @@ import type {
 const afterHead = 29;
 const afterTimes = 63;
 const separator = '\0';
+/** Characters, and bytes, of an id that was generated. */
+export const generatedIdLength = 36;
 
 /** Letters of states; `p` is `scheduled` while its due time is ahead. */
 const stateLetters: Readonly<Record<string, TaskState>> = {

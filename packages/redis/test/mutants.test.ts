@@ -30,8 +30,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'whoever holds the task may settle it, with any fence',
     caughtBy: 'STM-05',
     scripts: ['settleTasks'],
-    from: 'sub(text, 28, 43) == session and sub(text, 5, 27) == sub(code, 2, 24)',
-    to: 'sub(text, 28, 43) == session',
+    from: 'isOurs and sub(text, 5, 27) == lease',
+    to: 'isOurs',
   },
   {
     name: 'report-by-membership',

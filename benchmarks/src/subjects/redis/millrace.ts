@@ -22,9 +22,9 @@ export const millrace: Subject = millraceWith(adapter, {
       anyLeft: async () => (await unfinished(broker)) > 0,
       left: () => unfinished(broker),
       async kept() {
-        const lines = await redis.keys('millrace:{*}:done');
-        const counts = await Promise.all(lines.map((line) => redis.zcard(line)));
-        return counts.reduce((sum, count) => sum + count, 0);
+        const queues = await redis.keys('millrace:{*}:meta');
+        const counts = await Promise.all(queues.map((queue) => redis.hget(queue, 'done')));
+        return counts.reduce((sum, count) => sum + Number(count ?? 0), 0);
       },
       keptAtMost: 100_000,
       async close() {

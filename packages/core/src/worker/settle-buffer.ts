@@ -2,7 +2,7 @@ import { reconnectDelay, sleep } from '../adapter/deadline.ts';
 import type { Session, SettleOp, SettleOutcome } from '../broker/session.ts';
 import type { Clock } from '../clock.ts';
 import { isMillraceError } from '../errors.ts';
-import { sendApart } from './send-apart.ts';
+import { sendApart, type Verdict } from './send-apart.ts';
 
 /** Told what became of a settle: `applied`, `stale`, or `unknown` when the session ended before it was known. */
 export type SettleListener = (operation: SettleOp, outcome: SettleOutcome) => void;
@@ -147,8 +147,9 @@ export class SettleBuffer {
     const isOver = this.#isOver(queue);
     const unknown: SettleOp[] = [];
     const refused: SettleOp[] = [];
-    for (const [index, operation] of batch.entries()) {
-      const { outcome, refusal } = verdicts[index] ?? { outcome: 'unknown' };
+    for (let index = 0; index < batch.length; index++) {
+      const operation = batch[index] as SettleOp;
+      const { outcome, refusal } = verdicts[index] as Verdict;
       if (outcome !== 'unknown' || isOver) this.#answer(operation, outcome);
       else if (refusal === undefined) unknown.push(operation);
       else refused.push(this.#doubt(queue, operation, refusal));
@@ -205,7 +206,7 @@ export class SettleBuffer {
 
   #answer(operation: SettleOp, outcome: SettleOutcome): void {
     this.#pending--;
-    this.#suspects.delete(operation);
+    if (this.#suspects.size > 0) this.#suspects.delete(operation);
     if (this.#counted?.delete(operation) === true && outcome !== 'unknown') {
       this.#count.unconfirmed--;
       if (outcome === 'applied') this.#count[operation.type === 'release' ? 'released' : 'ended']++;

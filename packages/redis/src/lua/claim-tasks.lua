@@ -223,12 +223,19 @@ if taken > 0 then
 
   -- What the runs of tasks created in the same millisecond end with, and what a hundred fences begin with.
   local created, afterFence, hundred, hundredText = nil, nil, nil, nil
+  -- Characters as numbers: cutting out a text is dear.
+  local byte = string.byte
+  local PLAIN, KEYLESS = byte('n-', 1, 2)
   for number = 1, #ids do
     local id, content = ids[number], contents[number]
-    local createdThen = content and sub(content, 13, 25)
+    local createdThen, timing, key = nil, nil, nil
+    if content then
+      createdThen = sub(content, 13, 25)
+      timing, key = byte(content, 27, 28)
+    end
     if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
       count('void', -1)
-    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and createdThen <= now13 then
+    elseif timing == PLAIN and key == KEYLESS and not runs[number] and createdThen <= now13 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
       if createdThen ~= created then
         created = createdThen

@@ -7,7 +7,7 @@ local counts = {}
 local soonest = nil
 local ended = {}
 local dropped = 0
-local counted = { p = 'pending', t = 'retrying', r = 'running', z = 'paused' }
+local counted = { p = 'pending', t = 'retrying', r = 'running', z = 'paused', s = 'done', c = 'done', f = 'dead' }
 local markNumbers = { output = 1, progress = 2, checkpoint = 3, errors = 4, log = 5 }
 local markLetters = { 'o', 'g', 'k', 'e', 'l' }
 
@@ -27,6 +27,46 @@ end
 
 local function isReady(due)
   return due <= now
+end
+
+-- The ids in an entry: one, or those of a batch after a zero byte.
+local function idsIn(entry)
+  if sub(entry, 1, 1) ~= '\0' then
+    return { entry }
+  end
+  local ids = {}
+  for from = 2, #entry, GENERATED do
+    ids[#ids + 1] = sub(entry, from, from + GENERATED - 1)
+  end
+  return ids
+end
+
+-- Ids in an entry, from one of them on.
+local function entryOf(ids, from)
+  if #ids == from then
+    return ids[from]
+  end
+  return '\0' .. table.concat(ids, '', from)
+end
+
+-- Takes an ended task out of its line. What ended together may stand there as one entry.
+local function leaveEnded(line, id, finished)
+  if call('ZREM', line, id) == 1 then
+    return
+  end
+  for _, entry in ipairs(call('ZRANGEBYSCORE', line, finished, finished)) do
+    local ids, others = idsIn(entry), {}
+    for _, other in ipairs(ids) do
+      if other ~= id then
+        others[#others + 1] = other
+      end
+    end
+    if #others < #ids then
+      call('ZREM', line, entry)
+      call('ZADD', line, finished, entryOf(others, 1))
+      return
+    end
+  end
 end
 
 local function enter(id, content, run)
@@ -79,10 +119,10 @@ local function leave(id, content, run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
-  elseif state == 's' or state == 'c' then
-    call('ZREM', DONE, id)
-  elseif state == 'f' then
-    call('ZREM', DEAD, id)
+  elseif (state == 's' or state == 'c') and not run.isPruned then
+    leaveEnded(DONE, id, tonumber(run.finished))
+  elseif state == 'f' and not run.isPruned then
+    leaveEnded(DEAD, id, tonumber(run.finished))
   end
   if (state == 'p' or state == 't' or state == 'z') and expiryOf(content) then
     call('ZREM', EXPIRY, id)
@@ -217,13 +257,9 @@ local function completeIndex(most)
     if not waiting then
       break
     end
-    for _, text in ipairs(waiting) do
-      if sub(text, 1, 1) ~= '\0' then
-        look(text)
-      else
-        for from = 2, #text, GENERATED do
-          look(sub(text, from, from + GENERATED - 1))
-        end
+    for _, entry in ipairs(waiting) do
+      for _, id in ipairs(idsIn(entry)) do
+        look(id)
       end
     end
   end

@@ -234,12 +234,19 @@ if taken > 0 then
 
   -- What the runs of tasks created in the same millisecond end with, and what a hundred fences begin with.
   local created, afterFence, hundred, hundredText = nil, nil, nil, nil
+  -- Characters as numbers: cutting out a text is dear.
+  local byte = string.byte
+  local PLAIN, KEYLESS = byte('n-', 1, 2)
   for number = 1, #ids do
     local id, content = ids[number], contents[number]
-    local createdThen = content and sub(content, 13, 25)
+    local createdThen, timing, key = nil, nil, nil
+    if content then
+      createdThen = sub(content, 13, 25)
+      timing, key = byte(content, 27, 28)
+    end
     if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
       count('void', -1)
-    elseif content and not runs[number] and sub(content, 27, 28) == 'n-' and createdThen <= now13 then
+    elseif timing == PLAIN and key == KEYLESS and not runs[number] and createdThen <= now13 then
       -- By far the most frequent kind: due when it was created, and never claimed before.
       if createdThen ~= created then
         created = createdThen
@@ -1008,12 +1015,14 @@ export const lookForMaintenance: string = `local function dueBy(line, instant)
   return head[2] ~= nil and tonumber(head[2]) <= instant
 end
 
-local function isOver(line, keptMs, keptCount)
-  return (keptMs >= 0 and dueBy(line, now - keptMs)) or (keptCount >= 0 and call('ZCARD', line) > keptCount)
+local function isOver(line, field, keptMs, keptCount)
+  return (keptMs >= 0 and dueBy(line, now - keptMs))
+    or (keptCount >= 0 and tonumber(call('HGET', META, field) or 0) > keptCount)
 end
 
 local needed = dueBy(LATER, now) or dueBy(BACKOFF, now) or dueBy(SESSION, now) or dueBy(EXPIRY, now)
-  or isOver(DONE, tonumber(ARGV[1]), tonumber(ARGV[3])) or isOver(DEAD, tonumber(ARGV[2]), tonumber(ARGV[4]))
+  or isOver(DONE, 'done', tonumber(ARGV[1]), tonumber(ARGV[3]))
+  or isOver(DEAD, 'dead', tonumber(ARGV[2]), tonumber(ARGV[4]))
   or hasTooManyVoid()
 return needed and 1 or 0`;
 
@@ -1062,7 +1071,7 @@ export const place: string = `local counts = {}
 local soonest = nil
 local ended = {}
 local dropped = 0
-local counted = { p = 'pending', t = 'retrying', r = 'running', z = 'paused' }
+local counted = { p = 'pending', t = 'retrying', r = 'running', z = 'paused', s = 'done', c = 'done', f = 'dead' }
 local markNumbers = { output = 1, progress = 2, checkpoint = 3, errors = 4, log = 5 }
 local markLetters = { 'o', 'g', 'k', 'e', 'l' }
 
@@ -1082,6 +1091,46 @@ end
 
 local function isReady(due)
   return due <= now
+end
+
+-- The ids in an entry: one, or those of a batch after a zero byte.
+local function idsIn(entry)
+  if sub(entry, 1, 1) ~= '\\0' then
+    return { entry }
+  end
+  local ids = {}
+  for from = 2, #entry, GENERATED do
+    ids[#ids + 1] = sub(entry, from, from + GENERATED - 1)
+  end
+  return ids
+end
+
+-- Ids in an entry, from one of them on.
+local function entryOf(ids, from)
+  if #ids == from then
+    return ids[from]
+  end
+  return '\\0' .. table.concat(ids, '', from)
+end
+
+-- Takes an ended task out of its line. What ended together may stand there as one entry.
+local function leaveEnded(line, id, finished)
+  if call('ZREM', line, id) == 1 then
+    return
+  end
+  for _, entry in ipairs(call('ZRANGEBYSCORE', line, finished, finished)) do
+    local ids, others = idsIn(entry), {}
+    for _, other in ipairs(ids) do
+      if other ~= id then
+        others[#others + 1] = other
+      end
+    end
+    if #others < #ids then
+      call('ZREM', line, entry)
+      call('ZADD', line, finished, entryOf(others, 1))
+      return
+    end
+  end
 end
 
 local function enter(id, content, run)
@@ -1134,10 +1183,10 @@ local function leave(id, content, run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
-  elseif state == 's' or state == 'c' then
-    call('ZREM', DONE, id)
-  elseif state == 'f' then
-    call('ZREM', DEAD, id)
+  elseif (state == 's' or state == 'c') and not run.isPruned then
+    leaveEnded(DONE, id, tonumber(run.finished))
+  elseif state == 'f' and not run.isPruned then
+    leaveEnded(DEAD, id, tonumber(run.finished))
   end
   if (state == 'p' or state == 't' or state == 'z') and expiryOf(content) then
     call('ZREM', EXPIRY, id)
@@ -1272,13 +1321,9 @@ local function completeIndex(most)
     if not waiting then
       break
     end
-    for _, text in ipairs(waiting) do
-      if sub(text, 1, 1) ~= '\\0' then
-        look(text)
-      else
-        for from = 2, #text, GENERATED do
-          look(sub(text, from, from + GENERATED - 1))
-        end
+    for _, entry in ipairs(waiting) do
+      for _, id in ipairs(idsIn(entry)) do
+        look(id)
       end
     end
   end
@@ -1657,33 +1702,54 @@ if #ids == most then
 end
 return reply`;
 
-export const settleTasks: string = `local session, token = ARGV[1], ARGV[2]
+export const settleTasks: string = `local session, token, packed = ARGV[1], ARGV[2], ARGV[3]
 -- How many arguments follow an operation.
 local followers = { t = 2, s = 1, f = 1, o = 1 }
-local last, at, total = #ARGV, 3, 0
-local ids, operations, places, outcomes = {}, {}, {}, {}
+-- Of each operation: the task; attempt and fence; where the rest is, unless all are in the packed text.
+local ids, leases, places, outcomes, total = {}, {}, {}, {}, 0
+for from = 1, #packed, 23 + GENERATED do
+  total = total + 1
+  leases[total], ids[total] = sub(packed, from, from + 22), sub(packed, from + 23, from + 22 + GENERATED)
+end
+local last, at = #ARGV, 4
 while at <= last do
   local code = ARGV[at]
-  local operation = sub(code, 1, 1)
   total = total + 1
-  ids[total], operations[total], places[total] = sub(code, 25), operation, at
-  at = at + 1 + (followers[operation] or 0)
+  leases[total], ids[total], places[total] = sub(code, 2, 24), sub(code, 25), at
+  at = at + 1 + (followers[sub(code, 1, 1)] or 0)
 end
 local runs = fetchMany(RUN, ids)
-local changed = {}
+-- The same task twice in one call: a lease settles at most once.
+local changed = packed == '' and {} or nil
 -- Characters as numbers: cutting out a text of one is dear.
 local byte = string.byte
 local RUNNING, NONE, ZERO = byte('r-0', 1, 3)
-local saved, done, released, outputs = {}, {}, {}, {}
+local saved, released, outputs = {}, {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
-local completed, outputCount = 0, 0
-local nowText = format('%d', now)
+local completed, outputCount, stale = 0, 0, 0
+local allGenerated = true
+
+-- What a run has after its fence is the same for many tasks of one claim: whether it is ours and ends plainly, and what
+-- it becomes, without and with an output.
+local before, isOurs, isSimple, after, afterOutput = nil, false, false, nil, nil
+
+local function look(rest)
+  before = rest
+  isOurs, isSimple = sub(rest, 1, 16) == session, byte(rest, 61) == ZERO
+  if isOurs and isSimple then
+    local ended, marks = token .. sub(rest, 17, 46) .. now13 .. sub(rest, 60, 60), sub(rest, 62)
+    after, afterOutput = ended .. '0' .. marks, ended .. '1' .. marks
+  end
+end
 
 -- Any end, with everything that comes with it.
 local function endWith(id, operation, place, text)
   local content = call('HGET', TASK, id)
   local run = readRun(text, content)
-  local first, second = ARGV[place + 1], ARGV[place + 2]
+  local first, second = nil, nil
+  if place then
+    first, second = ARGV[place + 1], ARGV[place + 2]
+  end
   if operation == 'o' then
     endRun(id, content, run, 'c', token, nil, nil, nil, first)
   elseif operation == 't' then
@@ -1697,56 +1763,67 @@ end
 
 mayFinish()
 for number = 1, total do
-  local id, operation, code = ids[number], operations[number], ARGV[places[number]]
+  local id, lease, place = ids[number], leases[number], places[number]
   local text = runs[number]
   local outcome = 's'
-  -- The same task twice in one call: a lease settles at most once.
-  if text and not changed[id] then
-    local state, requested, _, key = byte(text, 1, 4)
+  if text and not (changed and changed[id]) then
+    local state, requested, begun, key = byte(text, 1, 4)
     if state == RUNNING then
+      local rest = sub(text, 28)
+      if rest ~= before then
+        look(rest)
+      end
       -- The second text is there already if it is the same: that is cheaper than to put one together.
-      if sub(text, 28, 43) == session and sub(text, 5, 27) == sub(code, 2, 24) then
+      if isOurs and sub(text, 5, 27) == lease then
         outcome = 'a'
-        changed[id] = true
-        if (operation == 'c' or operation == 'o') and requested == NONE and key == ZERO and byte(text, 88) == ZERO then
+        local operation = place and sub(ARGV[place], 1, 1) or 'c'
+        if changed then
+          changed[id] = true
+        end
+        if (operation == 'c' or operation == 'o') and isSimple and requested == NONE and key == ZERO then
           -- By far the most frequent end, without looking at the content.
-          local last = nil
-          if operation == 'o' then
-            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[places[number] + 1]
-            outputCount = outputCount + 2
-            last = sub(text, 87, 87) .. '1' .. sub(text, 89)
-          else
-            last = sub(text, 87)
-          end
           completed = completed + 1
-          saved[completed * 2 - 1] = id
-          saved[completed * 2] = 's' .. sub(text, 2, 27) .. token .. sub(text, 44, 73) .. now13 .. last
-          done[completed * 2 - 1] = nowText
-          done[completed * 2] = id
           released[completed] = id
+          saved[completed * 2 - 1] = id
+          saved[completed * 2] = (begun == ZERO and 's-00' or 's-10') .. lease
+            .. (operation == 'c' and after or afterOutput)
+          allGenerated = allGenerated and #id == GENERATED
+          if operation == 'o' then
+            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
+            outputCount = outputCount + 2
+          end
         else
-          endWith(id, operation, places[number], text)
+          endWith(id, operation, place, text)
         end
       end
-    elseif sub(text, 15, 43) == sub(code, 12, 24) .. token then
+    elseif sub(text, 15, 43) == sub(lease, 11) .. token then
       -- This very call has been carried out before, and its answer was lost.
       outcome = 'a'
     end
   end
   outcomes[number] = outcome
+  stale = outcome == 's' and stale + 1 or stale
 end
 callWithMany('SREM', HELD .. session, released)
 callWithMany('HSET', RUN, saved)
 callWithMany('HSET', MORE, outputs)
-callWithMany('ZADD', DONE, done)
+if completed > 0 and allGenerated then
+  -- One entry for all: an entry each is dear.
+  call('ZADD', DONE, now, entryOf(released, 1))
+else
+  for number = 1, completed do
+    call('ZADD', DONE, now, released[number])
+  end
+end
 count('running', -completed)
+count('done', completed)
 if completed > 0 and isAwaited() then
   for number = 1, completed do
     ended[#ended + 1] = released[number]
   end
 end
 conclude()
-return table.concat(outcomes)`;
+return stale > 0 and table.concat(outcomes) or '*'`;
 
 export const tendQueue: string = `local most, token = tonumber(ARGV[1]), ARGV[2]
 local more = 0
@@ -1818,27 +1895,33 @@ end
 
 local pruned = 0
 
-local function prune(line, keptMs, keptCount)
-  local old = {}
-  if keptMs >= 0 then
-    old = call('ZRANGEBYSCORE', line, '-inf', now - keptMs, 'LIMIT', 0, most - pruned)
-  end
-  local excess = keptCount >= 0 and call('ZCARD', line) - keptCount or 0
-  if excess > #old then
-    old = call('ZRANGE', line, 0, math.min(excess, most - pruned) - 1)
-  end
-  if pruned + #old >= most then
-    more = 1
-  end
-  for _, id in ipairs(old) do
-    local content = call('HGET', TASK, id)
-    if content then
-      drop(id, content, readRun(call('HGET', RUN, id), content))
-    else
-      call('ZREM', line, id)
+-- Takes what is old, or too much, off the head of a line of ended tasks.
+local function prune(line, field, keptMs, keptCount)
+  local excess = keptCount >= 0 and tonumber(call('HGET', META, field) or 0) - keptCount or 0
+  while pruned < most do
+    local entry, finished = unpack(call('ZRANGE', line, 0, 0, 'WITHSCORES'))
+    local isOld = entry and keptMs >= 0 and tonumber(finished) <= now - keptMs
+    if not entry or not (isOld or excess > 0) then
+      return
     end
+    local ids = idsIn(entry)
+    local total = math.min(#ids, most - pruned, isOld and #ids or excess)
+    call('ZREM', line, entry)
+    if total < #ids then
+      call('ZADD', line, finished, entryOf(ids, total + 1))
+    end
+    for number = 1, total do
+      local id = ids[number]
+      local content = call('HGET', TASK, id)
+      if content then
+        local run = readRun(call('HGET', RUN, id), content)
+        run.isPruned = true
+        drop(id, content, run)
+      end
+    end
+    pruned, excess = pruned + total, excess - total
   end
-  pruned = pruned + #old
+  more = 1
 end
 
 -- Void entries must not pile up where nobody claims.
@@ -1846,9 +1929,9 @@ if hasTooManyVoid() and sortInAll(most) > 0 then
   more = 1
 end
 
-prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))
+prune(DONE, 'done', tonumber(ARGV[3]), tonumber(ARGV[5]))
 if pruned < most then
-  prune(DEAD, tonumber(ARGV[4]), tonumber(ARGV[6]))
+  prune(DEAD, 'dead', tonumber(ARGV[4]), tonumber(ARGV[6]))
 end
 conclude()
 return { reclaimed, expired, pruned, more }`;

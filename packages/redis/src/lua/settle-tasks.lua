@@ -1,36 +1,58 @@
 -- Ends runs of one session in one queue. Uses record.lua, place.lua and end-run.lua.
--- Arguments: 1 session; 2 token of this call; then per operation: operation (see end-run.lua, and o for c with an
---   output) attempt (10) fence (13) id; for t and s the delay; for t and f the kind of failure (1) and the failure; for
---   o the output.
--- Result: an outcome per operation: a applied, s stale.
+-- Arguments: 1 session; 2 token of this call; 3 if all are complete without an output, have ids as they are made here,
+--   and none occurs twice: one text with attempt (10) fence (13) id of each; else empty, and then per operation:
+--   operation (see end-run.lua, and o for c with an output) attempt (10) fence (13) id; for t and s the delay; for t and
+--   f the kind of failure (1) and the failure; for o the output.
+-- Result: an outcome per operation, a applied, s stale; `*` if all were applied.
 -- Cost: O(log n) per operation. Repeating it with the same token is answered like the first time.
-local session, token = ARGV[1], ARGV[2]
+local session, token, packed = ARGV[1], ARGV[2], ARGV[3]
 -- How many arguments follow an operation.
 local followers = { t = 2, s = 1, f = 1, o = 1 }
-local last, at, total = #ARGV, 3, 0
-local ids, operations, places, outcomes = {}, {}, {}, {}
+-- Of each operation: the task; attempt and fence; where the rest is, unless all are in the packed text.
+local ids, leases, places, outcomes, total = {}, {}, {}, {}, 0
+for from = 1, #packed, 23 + GENERATED do
+  total = total + 1
+  leases[total], ids[total] = sub(packed, from, from + 22), sub(packed, from + 23, from + 22 + GENERATED)
+end
+local last, at = #ARGV, 4
 while at <= last do
   local code = ARGV[at]
-  local operation = sub(code, 1, 1)
   total = total + 1
-  ids[total], operations[total], places[total] = sub(code, 25), operation, at
-  at = at + 1 + (followers[operation] or 0)
+  leases[total], ids[total], places[total] = sub(code, 2, 24), sub(code, 25), at
+  at = at + 1 + (followers[sub(code, 1, 1)] or 0)
 end
 local runs = fetchMany(RUN, ids)
-local changed = {}
+-- The same task twice in one call: a lease settles at most once.
+local changed = packed == '' and {} or nil
 -- Characters as numbers: cutting out a text of one is dear.
 local byte = string.byte
 local RUNNING, NONE, ZERO = byte('r-0', 1, 3)
-local saved, done, released, outputs = {}, {}, {}, {}
+local saved, released, outputs = {}, {}, {}
 -- Counted by hand: `#` looks for the end of a table each time.
-local completed, outputCount = 0, 0
-local nowText = format('%d', now)
+local completed, outputCount, stale = 0, 0, 0
+local allGenerated = true
+
+-- What a run has after its fence is the same for many tasks of one claim: whether it is ours and ends plainly, and what
+-- it becomes, without and with an output.
+local before, isOurs, isSimple, after, afterOutput = nil, false, false, nil, nil
+
+local function look(rest)
+  before = rest
+  isOurs, isSimple = sub(rest, 1, 16) == session, byte(rest, 61) == ZERO
+  if isOurs and isSimple then
+    local ended, marks = token .. sub(rest, 17, 46) .. now13 .. sub(rest, 60, 60), sub(rest, 62)
+    after, afterOutput = ended .. '0' .. marks, ended .. '1' .. marks
+  end
+end
 
 -- Any end, with everything that comes with it.
 local function endWith(id, operation, place, text)
   local content = call('HGET', TASK, id)
   local run = readRun(text, content)
-  local first, second = ARGV[place + 1], ARGV[place + 2]
+  local first, second = nil, nil
+  if place then
+    first, second = ARGV[place + 1], ARGV[place + 2]
+  end
   if operation == 'o' then
     endRun(id, content, run, 'c', token, nil, nil, nil, first)
   elseif operation == 't' then
@@ -44,53 +66,64 @@ end
 
 mayFinish()
 for number = 1, total do
-  local id, operation, code = ids[number], operations[number], ARGV[places[number]]
+  local id, lease, place = ids[number], leases[number], places[number]
   local text = runs[number]
   local outcome = 's'
-  -- The same task twice in one call: a lease settles at most once.
-  if text and not changed[id] then
-    local state, requested, _, key = byte(text, 1, 4)
+  if text and not (changed and changed[id]) then
+    local state, requested, begun, key = byte(text, 1, 4)
     if state == RUNNING then
+      local rest = sub(text, 28)
+      if rest ~= before then
+        look(rest)
+      end
       -- The second text is there already if it is the same: that is cheaper than to put one together.
-      if sub(text, 28, 43) == session and sub(text, 5, 27) == sub(code, 2, 24) then
+      if isOurs and sub(text, 5, 27) == lease then
         outcome = 'a'
-        changed[id] = true
-        if (operation == 'c' or operation == 'o') and requested == NONE and key == ZERO and byte(text, 88) == ZERO then
+        local operation = place and sub(ARGV[place], 1, 1) or 'c'
+        if changed then
+          changed[id] = true
+        end
+        if (operation == 'c' or operation == 'o') and isSimple and requested == NONE and key == ZERO then
           -- By far the most frequent end, without looking at the content.
-          local last = nil
-          if operation == 'o' then
-            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[places[number] + 1]
-            outputCount = outputCount + 2
-            last = sub(text, 87, 87) .. '1' .. sub(text, 89)
-          else
-            last = sub(text, 87)
-          end
           completed = completed + 1
-          saved[completed * 2 - 1] = id
-          saved[completed * 2] = 's' .. sub(text, 2, 27) .. token .. sub(text, 44, 73) .. now13 .. last
-          done[completed * 2 - 1] = nowText
-          done[completed * 2] = id
           released[completed] = id
+          saved[completed * 2 - 1] = id
+          saved[completed * 2] = (begun == ZERO and 's-00' or 's-10') .. lease
+            .. (operation == 'c' and after or afterOutput)
+          allGenerated = allGenerated and #id == GENERATED
+          if operation == 'o' then
+            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
+            outputCount = outputCount + 2
+          end
         else
-          endWith(id, operation, places[number], text)
+          endWith(id, operation, place, text)
         end
       end
-    elseif sub(text, 15, 43) == sub(code, 12, 24) .. token then
+    elseif sub(text, 15, 43) == sub(lease, 11) .. token then
       -- This very call has been carried out before, and its answer was lost.
       outcome = 'a'
     end
   end
   outcomes[number] = outcome
+  stale = outcome == 's' and stale + 1 or stale
 end
 callWithMany('SREM', HELD .. session, released)
 callWithMany('HSET', RUN, saved)
 callWithMany('HSET', MORE, outputs)
-callWithMany('ZADD', DONE, done)
+if completed > 0 and allGenerated then
+  -- One entry for all: an entry each is dear.
+  call('ZADD', DONE, now, entryOf(released, 1))
+else
+  for number = 1, completed do
+    call('ZADD', DONE, now, released[number])
+  end
+end
 count('running', -completed)
+count('done', completed)
 if completed > 0 and isAwaited() then
   for number = 1, completed do
     ended[#ended + 1] = released[number]
   end
 end
 conclude()
-return table.concat(outcomes)
+return stale > 0 and table.concat(outcomes) or '*'

@@ -75,27 +75,33 @@ end
 
 local pruned = 0
 
-local function prune(line, keptMs, keptCount)
-  local old = {}
-  if keptMs >= 0 then
-    old = call('ZRANGEBYSCORE', line, '-inf', now - keptMs, 'LIMIT', 0, most - pruned)
-  end
-  local excess = keptCount >= 0 and call('ZCARD', line) - keptCount or 0
-  if excess > #old then
-    old = call('ZRANGE', line, 0, math.min(excess, most - pruned) - 1)
-  end
-  if pruned + #old >= most then
-    more = 1
-  end
-  for _, id in ipairs(old) do
-    local content = call('HGET', TASK, id)
-    if content then
-      drop(id, content, readRun(call('HGET', RUN, id), content))
-    else
-      call('ZREM', line, id)
+-- Takes what is old, or too much, off the head of a line of ended tasks.
+local function prune(line, field, keptMs, keptCount)
+  local excess = keptCount >= 0 and tonumber(call('HGET', META, field) or 0) - keptCount or 0
+  while pruned < most do
+    local entry, finished = unpack(call('ZRANGE', line, 0, 0, 'WITHSCORES'))
+    local isOld = entry and keptMs >= 0 and tonumber(finished) <= now - keptMs
+    if not entry or not (isOld or excess > 0) then
+      return
     end
+    local ids = idsIn(entry)
+    local total = math.min(#ids, most - pruned, isOld and #ids or excess)
+    call('ZREM', line, entry)
+    if total < #ids then
+      call('ZADD', line, finished, entryOf(ids, total + 1))
+    end
+    for number = 1, total do
+      local id = ids[number]
+      local content = call('HGET', TASK, id)
+      if content then
+        local run = readRun(call('HGET', RUN, id), content)
+        run.isPruned = true
+        drop(id, content, run)
+      end
+    end
+    pruned, excess = pruned + total, excess - total
   end
-  pruned = pruned + #old
+  more = 1
 end
 
 -- Void entries must not pile up where nobody claims.
@@ -103,9 +109,9 @@ if hasTooManyVoid() and sortInAll(most) > 0 then
   more = 1
 end
 
-prune(DONE, tonumber(ARGV[3]), tonumber(ARGV[5]))
+prune(DONE, 'done', tonumber(ARGV[3]), tonumber(ARGV[5]))
 if pruned < most then
-  prune(DEAD, tonumber(ARGV[4]), tonumber(ARGV[6]))
+  prune(DEAD, 'dead', tonumber(ARGV[4]), tonumber(ARGV[6]))
 end
 conclude()
 return { reclaimed, expired, pruned, more }
