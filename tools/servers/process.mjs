@@ -83,14 +83,17 @@ export async function startServer(keeper, { command, args, folder, ready, signal
   }
 }
 
+/** Below those from which systems take ports for outgoing connections: none is taken by chance before a server has it. */
+const PORTS = { first: 15_000, size: 5_000 };
+
 /** A port nobody listens on now. Another process may take it before we do: callers try again with the next. */
 export function freePort() {
+  const port = PORTS.first + Math.floor(Math.random() * PORTS.size);
   return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+    const server = createServer().once('error', (error) =>
+      error.code === 'EADDRINUSE' ? resolve(freePort()) : reject(error),
+    );
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)));
   });
 }
 

@@ -14,8 +14,6 @@ const PROGRAM = 'MILLRACE_TEST_REDIS_PROGRAM';
 const IMAGE = 'redis:7-alpine';
 const START_ATTEMPTS = 5;
 const FOLDERS = ['/opt/homebrew/opt/redis/bin', '/usr/local/opt/redis/bin', '/usr/lib/redis/bin'];
-// Nodes of a cluster also listen 10,000 ports above.
-const HIGHEST_PORT = 55_000;
 const ALWAYS_ON_DISK = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 /** @returns the environment variables that tell tests where the servers are */
@@ -71,8 +69,7 @@ async function findLauncher(keeper) {
 async function startNode({ keeper, command, container }, password, settings) {
   const account = container ? undefined : serverAccount();
   const folder = keeper.temporaryFolder('redis', account);
-  let port = await freePort();
-  while (port > HIGHEST_PORT) port = await freePort();
+  const port = await freePort();
   const name = path.basename(folder);
   if (container) keeper.atEnd(['docker', 'rm', '--force', '--volumes', name]);
   const [program, ...args] = command(name);

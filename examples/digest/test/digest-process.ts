@@ -6,11 +6,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { onTestFinished } from 'vitest';
 
 const example = fileURLToPath(new URL('..', import.meta.url));
-// `--import tsx` would look for it from the working directory.
-const tsx = pathToFileURL(createRequire(path.join(example, '../../package.json')).resolve('tsx')).href;
+// As `npm start` does it. `--import tsx` would look for it from the working directory, and do more than is needed.
+const tsx = createRequire(path.join(example, '../../package.json')).resolve('tsx/esm/api').replace(/cjs$/, 'mjs');
+const typescript = `import{register}from${JSON.stringify(pathToFileURL(tsx).href)};register()`;
 
 // Node spends half of a short run on making PGlite's code faster for a long one.
-const nodeOptions = ['--liftoff-only', '--import', tsx];
+const nodeOptions = ['--liftoff-only', '--import', `data:text/javascript,${encodeURIComponent(typescript)}`];
 
 export interface DigestOptions {
   /** `MILLRACE_URL`; `undefined` leaves it unset. */

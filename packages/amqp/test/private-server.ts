@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { type LocalServer, localServer } from '@millrace/conformance';
+import { findSteadyPort } from '../../../conformance/test/tls/index.ts';
 
 /** Where RabbitMQ's own programs are; without them there is no server that may be stopped. */
 export const programs: string | undefined = process.env.MILLRACE_TEST_RABBITMQ_PROGRAMS;
@@ -32,7 +32,7 @@ export async function startPrivateServer(
   erlang = '',
   { defaults = false, advanced }: { readonly defaults?: boolean; readonly advanced?: string } = {},
 ): Promise<PrivateServer> {
-  const [distribution, epmd] = [await freePort(), await freePort()];
+  const [distribution, epmd] = [await findSteadyPort(), await findSteadyPort()];
   const server = await localServer({
     name: 'rabbitmq',
     start: ({ dir, port }) => {
@@ -72,14 +72,4 @@ export async function startPrivateServer(
       await new Promise<void>((resolve) => execFile('epmd', ['-port', String(epmd), '-kill'], () => resolve()));
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
