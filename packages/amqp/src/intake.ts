@@ -74,6 +74,8 @@ export class Intake {
         if (waiter.got.length > 0 || leftMs <= 0 || isOver()) break;
         await Promise.all(request.queues.map((queue) => this.#line(queue).park()));
         await waiter.sleep(leftMs);
+        // It need not wait for others: the next claim looks for them while this task runs.
+        if (waiter.got.length > 0) break;
       }
     } catch (error) {
       // What came before is as good as ever.

@@ -121,7 +121,9 @@ export class Link {
           this.#gaveUpAt = clock.monotonic();
           throw error;
         }
-        await sleep(intervalMs ?? reconnectDelay(attempt), this.#closed.signal, clock);
+        // A call that begins meanwhile must have the time for an attempt.
+        const longestMs = this.#options.timeoutMs / 4;
+        await sleep(intervalMs ?? Math.min(reconnectDelay(attempt), longestMs), this.#closed.signal, clock);
       }
     }
     throw closedError(op);

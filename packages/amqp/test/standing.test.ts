@@ -150,15 +150,18 @@ describe('claims that follow each other', () => {
     await fill();
     const session = await openSession(broker);
     const seen: Delivery[] = [];
-    for (let count = 0; count < 8; count++) {
-      const some = await claim(session);
-      seen.push(...some);
-      await settle(session, some);
-    }
-    await fill();
     const publish = vi.spyOn(Publisher.prototype, 'publish');
     const triesToReturn = (): number => publish.mock.calls.filter(([op]) => op === 'session.claim').length;
-    await vi.waitFor(() => expect(triesToReturn()).toBeGreaterThan(2), 10_000);
+    // Where the machine is busy, claims may be too far apart for anything to be sent ahead.
+    while (triesToReturn() <= 2) {
+      for (let count = 0; count < 8; count++) {
+        const some = await claim(session);
+        seen.push(...some);
+        await settle(session, some);
+      }
+      await fill();
+      await vi.waitUntil(() => triesToReturn() > 2, 1_000).catch(() => {});
+    }
     while (seen.length < accepted.size) {
       const some = await claim(session);
       if (some.length === 0) break;
