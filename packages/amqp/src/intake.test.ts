@@ -10,10 +10,18 @@ import type { Topology } from './topology.ts';
 /** An intake on a channel that brings what the test says, and a way back that is open or not. */
 function newIntake() {
   const acknowledged: number[] = [];
+  let looks = 0;
+  let parked: () => void = () => {};
   const channel = Object.assign(new EventEmitter(), {
     prefetch: async () => {},
-    checkQueue: async () => ({ messageCount: 0 }),
-    consume: async () => ({}),
+    checkQueue: async () => {
+      looks += 1;
+      return { messageCount: 0 };
+    },
+    consume: async () => {
+      setImmediate(parked);
+      return {};
+    },
     cancel: async () => {},
     get: async () => false,
     ack: (message: ConsumeMessage) => acknowledged.push(message.fields.deliveryTag),
@@ -61,8 +69,8 @@ function newIntake() {
     onLost: () => {},
   });
   return {
-    claim: async () => {
-      const claimed = await intake.claim({ queues: ['line'], names: ['work'], limit: 10, waitMs: 0 });
+    claim: async (waitMs = 0) => {
+      const claimed = await intake.claim({ queues: ['line'], names: ['work'], limit: 10, waitMs });
       return claimed.map(({ lease }) => lease.taskId);
     },
     bring(tag: number, id: string, name = 'work') {
@@ -72,6 +80,9 @@ function newIntake() {
         properties: { messageId: id, type: name, headers: {}, contentType: 'application/json' },
       });
     },
+    /** Whoever claims has looked and sleeps. */
+    parked: () => new Promise<void>((resolve) => (parked = resolve)),
+    looks: () => looks,
     wayBackTried: () => new Promise<void>((resolve) => (tried = resolve)),
     openWayBack: () => (isOpen = true),
     end: () => intake.abandon(),
@@ -134,5 +145,18 @@ describe('a task that must not run here', () => {
     end();
     expect(sent).toEqual([]);
     expect(pending()).toBe(0);
+  });
+});
+
+describe('a claim that waits', () => {
+  it('returns the first task that comes, and leaves it to the next claim to look for more', async () => {
+    const { claim, bring, parked, looks, end } = newIntake();
+    const asleep = parked();
+    const claimed = claim(60_000);
+    await asleep;
+    bring(1, 'first');
+    expect(await claimed).toEqual(['first']);
+    expect(looks()).toBe(1);
+    end();
   });
 });
