@@ -208,7 +208,8 @@ describe('a task with nothing unusual about it', () => {
     await withChannel(async (channel) => {
       const refused = await channel.get(queueNameOf(namespace, 'line é'));
       if (refused === false) throw new Error('there is no message');
-      expect(refused.properties.headers).not.toHaveProperty('x-millrace');
+      // RabbitMQ 4 sends no table where there is no header.
+      expect(refused.properties.headers ?? {}).not.toHaveProperty('x-millrace');
       channel.nack(refused, false, false);
     });
     await vi.waitFor(async () => expect((await broker.dead.list()).total).toBe(1), { timeout: 10_000 });
