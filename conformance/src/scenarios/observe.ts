@@ -206,10 +206,18 @@ export const observe: readonly Scenario[] = [
       for (const delivery of await holder.claimMany(2)) {
         await (delivery.lease.taskId === succeeded.id ? holder.complete(delivery) : holder.fail(delivery));
       }
+      const together = await t.enqueueMany(3);
+      const leases = (await holder.claimMany(3)).map(({ lease }) => lease);
+      const outcomes = await holder.settleAll(leases.map((lease) => ({ type: 'complete', lease })));
+      t.equal(outcomes, ['applied', 'applied', 'applied'], 'the outcomes of those settled together');
       const waiting = await t.enqueue({ name: 'nobody runs this' });
       const cancelled = t.capabilities.tasks.cancel.includes('waiting') ? [await t.enqueue()] : [];
       if (cancelled.length > 0) await t.tasks.cancel(cancelled.map((task) => task.id));
       await holder.session.end();
+      // What happens to one of them leaves the others to retention.
+      const [again, ...others] = together.map(({ id }) => id) as [string, ...string[]];
+      if (t.capabilities.tasks.rerun) t.equal(await t.tasks.rerun([again]), ['applied'], 'the rerun of one of these');
+      else others.push(again);
       const pruned = async (): Promise<number> => {
         let total = 0;
         for (let more = true; more; ) {
@@ -224,12 +232,13 @@ export const observe: readonly Scenario[] = [
       await t.advance(first - 1_000);
       t.equal(await pruned(), 0, 'tasks removed before their time');
       await t.advance(2_000);
-      const ended = (first === second ? 2 : 1) + cancelled.length;
+      const ended = (first === second ? 2 : 1) + others.length + cancelled.length;
       t.equal(await pruned(), ended, 'tasks removed after the retention of succeeded ones, cancelled ones among them');
       await t.advance(second - first + 2_000);
       await pruned();
       t.equal([await t.find(succeeded.id), await t.find(failed.id)], [undefined, undefined], 'the ended tasks');
       t.equal((await t.record(waiting.id)).state, 'pending', 'the state of the waiting task');
+      if (t.capabilities.tasks.rerun) t.equal((await t.record(again)).state, 'pending', 'the state of what runs again');
     },
   },
 ];

@@ -73,6 +73,13 @@ export const stateMachine: readonly Scenario[] = [
         { type: 'retry', lease, delayMs: 0, failure: buildFailure() },
       ]);
       t.equal(outcomes, ['applied', 'stale', 'stale'], 'outcomes of three settles of one lease in one batch');
+      await t.enqueue();
+      const same = { type: 'complete', lease: (await holder.claimOne()).lease } as const;
+      t.equal(
+        await holder.settleAll([same, same]),
+        ['applied', 'stale'],
+        'outcomes of the same settle twice in one batch',
+      );
       t.equal(await holder.complete(lease, '"third"'), 'stale', 'a later settle');
       if (t.capabilities.tasks.get) t.equal((await t.record(task.id)).output, '"first"', 'the output');
       await holder.claimsNothing();

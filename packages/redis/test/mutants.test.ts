@@ -203,6 +203,14 @@ const traps: readonly ScriptMutant[] = [
     to: 'now - keptMs / 1000',
   },
   {
+    name: 'keeps-those-beside',
+    defect: 'what ended together with a task that runs again is kept for ever',
+    caughtBy: 'OBS-12',
+    scripts: ['controlTasks'],
+    from: "call('ZADD', line, finished, entryOf(others, 1))",
+    to: '',
+  },
+  {
     name: 'by-id-early',
     defect: 'a claim by id gives tasks that are not due',
     caughtBy: 'CBI-03',
