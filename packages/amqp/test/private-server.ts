@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type LocalServer, localServer } from '@millrace/conformance';
-import { findSteadyPort } from '../../../conformance/test/tls/index.ts';
+import { findSteadyPort } from '@millrace/conformance/tls';
 
 /** Where RabbitMQ's own programs are; without them there is no server that may be stopped. */
 export const programs: string | undefined = process.env.MILLRACE_TEST_RABBITMQ_PROGRAMS;
