@@ -110,7 +110,7 @@ export const rules: readonly Rule[] = [
   rule("R-LSE-12", "Sessions MUST be independent; one that ends MUST give back what it holds, uncharged.", "LSE-12", ""),
   rule("R-LSE-13", "A ttl outside of the claimed limits MUST be refused.", "LSE-13", ""),
   rule("R-LSE-14", "Many leases that end together MUST each be given again exactly once.", "LSE-14", ""),
-  rule("R-LSE-15", "A settle that races with the end of its session MUST be `applied`, and the task never runs again, or `stale`; it MAY be `unknown` where the end cut off its answer.", "LSE-15", "T5 T6"),
+  rule("R-LSE-15", "A settle that races with the end of its session MUST be `applied`, and the task never runs again, or `stale`; where a barrier confirms settles, one MAY be `unknown`: that whose answer the end cut off.", "LSE-15", "T5 T6"),
   rule("R-LSE-16", "A last attempt that was lost MUST end the task if it had begun, and MUST be given back uncharged if it had not.", "LSE-16", "T9 T13"),
   rule("R-LSE-17", "Closing a client MUST give back what its sessions held, at once and uncharged.", "LSE-17", "T17"),
   rule("R-LSE-18", "A session that was silent too long MUST be told: `lost` fires, claims throw `LEASE_LOST`, settles are `stale`.", "LSE-18", "T12"),

@@ -14,7 +14,7 @@ import { parseUrl } from './url.ts';
 export interface ReconnectOptions {
   /** Attempts in a row before calls fail at once; the next call begins again. Default `Infinity`: for ever. */
   readonly attempts?: number;
-  /** A fixed pause between attempts. Default: doubles from 50 ms to 5 s, with jitter. */
+  /** A fixed pause between attempts. Default: doubles from 50 ms to 5 s, or a quarter of `operationTimeout`, with jitter. */
   readonly interval?: Duration;
 }
 

@@ -41,6 +41,7 @@ interface HolderScript<T> {
 }
 
 const zeros = '0'.repeat(13);
+
 /** Others wait while a script runs: one of this size takes about a millisecond. */
 const mostInScript = 250;
 
@@ -194,8 +195,7 @@ async function applyPart<T extends { readonly lease: Lease }>(
         const { taskId } = (operations[index] as T).lease;
         // Not held any more: another settle of the same lease was answered meanwhile, and this one came second.
         const mayBeFirst = kind.endsLease && answerLost && queueOf(taskId) !== undefined;
-        outcomes[index] =
-          letters === allApplied || letters[position] === 'a' ? 'applied' : judgeStale(mayBeFirst, lost.aborted);
+        outcomes[index] = judgeStale(mayBeFirst, lost.aborted);
       }
       return;
     } catch (error) {

@@ -15,15 +15,15 @@ async function settledTogether(total: number, maxSucceeded?: number) {
   const broker = newBroker({ prefix, retention });
   await broker.open();
   const session = await openSession(broker);
-  const ids = Array.from({ length: total }, () => newTask({ fresh: true }));
-  await broker.enqueue(ids);
+  const tasks = Array.from({ length: total }, () => newTask({ fresh: true }));
+  await broker.enqueue(tasks);
   const deliveries = await session.claim(claimOf(total));
-  expect(await session.settle(deliveries.map(({ lease }) => complete(lease)))).toEqual(ids.map(() => 'applied'));
+  expect(await session.settle(deliveries.map(({ lease }) => complete(lease)))).toEqual(tasks.map(() => 'applied'));
   const server = newClient();
   return {
     broker,
     session,
-    ids: ids.map(({ id }) => id),
+    ids: tasks.map(({ id }) => id),
     entries: () => server.zrange(`${prefix}:{line}:done`, '0', '-1'),
     counted: async () => Number(await server.hget(`${prefix}:{line}:meta`, 'done')),
   };

@@ -3,7 +3,7 @@
 --   reschedule [delay or false, instant or false], update [priority or false, group or false, owner or false, whether
 --   there is an input]; 3 the input; 4- ids.
 -- Result: an outcome per id: a applied, q requested, f refused, n not found.
--- Cost: O(log n) per id.
+-- Cost: O(log n) per id; for one that has ended also O(tasks that ended in the same millisecond).
 local operation = ARGV[1]
 local wish = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or {}
 local waits = { p = true, t = true, z = true }
