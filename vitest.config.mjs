@@ -6,8 +6,9 @@ import { TestOrder } from './tools/test-order.mjs';
 const chosen = process.env[CHOSEN_LANES]?.split(',') ?? Object.keys(lanes);
 
 const processors = availableParallelism();
-// The others wait more than they compute.
-const workers = Number(process.env.MILLRACE_TEST_WORKERS) || Math.max(5, processors + 1);
+const given = Number(process.env.MILLRACE_TEST_WORKERS);
+// What computes still reads files and starts processes; what waits, waits most of the time.
+const workers = { computes: processors + 1, waits: Math.max(6, processors + 1) };
 
 export default defineConfig({
   test: {
@@ -16,17 +17,17 @@ export default defineConfig({
     // A forgotten `.only` would silently turn the other tests into skips.
     allowOnly: false,
     sequence: { sequencer: TestOrder },
-    projects: projectsOf(chosen).map(({ name, include, timeoutMs, isolate, computes }) => ({
+    projects: projectsOf(chosen).map(({ name, include, timeoutMs }, groupOrder) => ({
       extends: true,
       test: {
         name,
         include,
         testTimeout: timeoutMs,
         hookTimeout: timeoutMs,
-        isolate,
+        isolate: false,
         // Vitest's own `--maxWorkers` does not reach projects that extend this.
-        maxWorkers: computes ? Math.min(processors, workers) : workers,
-        sequence: { groupOrder: computes ? 0 : 1 },
+        maxWorkers: given || workers[name],
+        sequence: { groupOrder },
       },
     })),
   },

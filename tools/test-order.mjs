@@ -6,9 +6,8 @@ import { BaseSequencer } from 'vitest/node';
 /** Files not named here come last. The two parts never run at the same time (see lanes.mjs). */
 const ORDER = [
   // What computes.
-  /pglite-conformance/,
+  /pglite-(?!model)/,
   /runners\.test\.mjs/,
-  /pglite-folder/,
   /memory\/test|pglite|(conformance|tools)\/.*\.test/,
   // What waits.
   /amqp\/test\/conformance/,

@@ -39,9 +39,11 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP:
 
 let summary;
 try {
-  await ensureInstalled();
   keepTemporaryFilesInMemory(keeper);
-  summary = await runVitest(await startServers());
+  // Servers start while packages are fetched: neither needs the other.
+  const installed = ensureInstalled();
+  const environment = await startServers().finally(() => installed);
+  summary = await runVitest(environment);
 } catch (error) {
   if (!interrupted) console.error(`\n${error.message}`);
   summary = { passed: 0, failed: 1, skipped: [], failures: [error.message.split('\n', 1)[0]] };

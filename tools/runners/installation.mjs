@@ -98,11 +98,8 @@ async function pack(destination) {
   // No runner reads the types, and `pnpm check` builds them.
   const built = await pnpm(['--no-bail', ...filters, 'run', 'build', '--no-dts']);
   if (!built.ok) throw new Error(`the packages cannot be built:\n${built.output}`);
-  const packed = await Promise.all(
-    packages.map((name) => pnpm(['pack', '--pack-destination', destination], { cwd: path.join(root, name) })),
-  );
-  const failed = packed.find(({ ok }) => !ok);
-  if (failed !== undefined) throw new Error(`the packages cannot be packed:\n${failed.output}`);
+  const packed = await pnpm([...filters, 'pack', '--pack-destination', destination]);
+  if (!packed.ok) throw new Error(`the packages cannot be packed:\n${packed.output}`);
   return readdirSync(destination).map((name) => path.join(destination, name));
 }
 

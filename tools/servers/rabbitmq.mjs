@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { erlangCodeArguments } from './erlang-code.mjs';
 import { freePort, startServer } from './process.mjs';
 import { canInstallPackages, findPrograms, hasDocker, installPackage } from './provision.mjs';
+import { programsOfQuickHome } from './rabbitmq-home.mjs';
 
 const ADDRESS = 'MILLRACE_TEST_AMQP_URL';
 /** Where tests find the programs, to start servers of their own that they may kill. */
@@ -30,7 +30,7 @@ export async function startRabbitmq(keeper) {
   const programs = findServer();
   if (programs !== undefined) {
     const environment = forTests(keeper, programs);
-    const url = await retried(() => startPrograms(keeper, programs, environment[ARGUMENTS]));
+    const url = await retried(() => startPrograms(keeper, environment[PROGRAMS], environment[ARGUMENTS]));
     return { [ADDRESS]: url, ...environment };
   }
   if (await hasDocker()) {
@@ -128,7 +128,7 @@ function findServer() {
 /** What tests need to start servers of their own. */
 function forTests(keeper, programs) {
   if (programs === undefined) return {};
-  return { [PROGRAMS]: programs, [ARGUMENTS]: `${USUAL_ARGUMENTS} ${erlangCodeArguments(keeper, programs)}` };
+  return { [PROGRAMS]: programsOfQuickHome(keeper, programs), [ARGUMENTS]: USUAL_ARGUMENTS };
 }
 
 function howToGetOne() {

@@ -32,6 +32,11 @@ export class Load {
     this.#recording = new Recording(t);
   }
 
+  /** How many tasks have run. There may be more runs: one whose end was lost with a link comes again. */
+  get started(): number {
+    return new Set(this.runs.map((run) => run.taskId)).size;
+  }
+
   /** A worker whose handlers take a while. */
   async hire(client: Client, runMs: number, options: Omit<HireOptions, 'client'> = {}): Promise<Hired> {
     const { handler } = job(async (_input, context) => this.#run(context, runMs));

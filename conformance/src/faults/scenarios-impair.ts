@@ -113,7 +113,7 @@ export const impairScenarios: readonly Scenario[] = [
       const client = await t.open();
       const { logged } = await load.hire(client, 0);
       await load.enqueue(client);
-      await t.eventually(() => load.runs.length === 1, 'the first run');
+      await t.eventually(() => load.started === 1, 'the first run');
       await bad.impair();
       const task = t.task();
       const said = await t.soon(
@@ -171,7 +171,7 @@ export const impairScenarios: readonly Scenario[] = [
       await load.hire(client, 0);
       for (let round = 1; round <= 3; round++) {
         await load.enqueue(t.client);
-        await t.eventually(() => load.runs.length === round, `the start of task ${round}`, recoveryMs(t));
+        await t.eventually(() => load.started === round, `the start of task ${round}`, recoveryMs(t));
         await bad.impair();
       }
       await load.enqueue(t.client);
@@ -199,7 +199,7 @@ export const impairScenarios: readonly Scenario[] = [
       const client = await t.open();
       await load.hire(client, 0);
       await load.enqueue(client);
-      await t.eventually(() => load.runs.length === 1, 'the first run');
+      await t.eventually(() => load.started === 1, 'the first run');
       await bad.impair();
       const late = t.connect();
       const said = await t.soon(
@@ -212,7 +212,7 @@ export const impairScenarios: readonly Scenario[] = [
       );
       t.ok(isMillraceError(said), `opening one client more is refused with a code; it is ${shown(said)}`);
       await load.enqueue(client);
-      await t.eventually(() => load.runs.length === 2, 'a run while nobody else gets in', recoveryMs(t));
+      await t.eventually(() => load.started === 2, 'a run while nobody else gets in', recoveryMs(t));
       await bad.heal();
       await t.eventually(
         () =>

@@ -28,17 +28,17 @@ export const silenceScenarios: readonly Scenario[] = [
       const isConnection = t.capabilities.settle.confirmedBy === 'barrier';
       await load.hire(await wire.open(), 0, isConnection ? { sessionTtl: 2 * minTtlMs } : {});
       await load.enqueue(t.client);
-      await t.eventually(() => load.runs.length === 1, 'the first run', recoveryMs(t));
+      await t.eventually(() => load.started === 1, 'the first run', recoveryMs(t));
       for (const link of wire.proxy.links) {
         if (!link.open) continue;
         await t.cell(listens(link) ? `link ${link.number}, which listens` : `link ${link.number}`, async () => {
-          const before = load.runs.length;
+          const before = load.started;
           const hole = wire.proxy.blackhole('both', (each) => each === link);
           await load.enqueue(t.client);
           // A silent link that works is given up at the deadline of the call on it; one that listens costs a poll.
           const { pollMs } = t.capabilities.wakeup;
           const limitMs = listens(link) ? pollMs + t.budgetMs : longestCallMs + recoveryMs(t);
-          await t.eventually(() => load.runs.length > before, 'the start of a task', limitMs);
+          await t.eventually(() => load.started > before, 'the start of a task', limitMs);
           hole.heal();
         });
       }

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { DigestProcess, runDigest } from './digest-process.ts';
-import { newEmbeddedDatabase } from './embedded-database.ts';
+import { embeddedDatabase } from './embedded-database.ts';
 import { manyFiles, temporaryFolder, writeFiles } from './temporary-folder.ts';
 
 test.each([
@@ -35,7 +35,7 @@ test('a folder that is not there, a file, and too many arguments are answered by
 test('a second process on the same embedded database is told what to do', async () => {
   const folder = temporaryFolder();
   writeFiles(folder, manyFiles(100));
-  const options = { url: newEmbeddedDatabase(), args: [folder] };
+  const options = { url: await embeddedDatabase(), args: [folder] };
   const first = new DigestProcess({ ...options, pauseMs: 600_000 });
   await first.until(/^Digesting/);
   const { code, stderr } = await runDigest(options);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 import { type Clock, systemClock } from '@millrace/core';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { adapter, pgliteBroker } from '../src/index.ts';
 import { lockFolder } from '../src/pglite-lock.ts';
 import { bootIdentity, startOf } from '../src/process-identity.ts';
@@ -121,10 +121,13 @@ test('in memory: nothing on disk, nothing left', async () => {
   expect(await broker.enqueue([newTask()])).toEqual([{ status: 'accepted' }]);
 });
 
+/** A database of the caller's own: one for all tests, a schema for each, because making one takes seconds. */
+const ownDatabase: Promise<PGlite> = PGlite.create();
+afterAll(async () => (await ownDatabase).close());
+
 test('a transaction of a PGlite of the caller: rolled back, nothing was there', async () => {
-  const database = await PGlite.create();
-  onTestFinished(() => database.close());
-  const broker = pgliteBroker({ database });
+  const database = await ownDatabase;
+  const broker = pgliteBroker({ database, schema: 'transactions' });
   onTestFinished(() => broker.close());
   await broker.open();
   const session = await openSession(broker);
@@ -163,9 +166,8 @@ async function occupy(database: PGlite): Promise<() => Promise<void>> {
 }
 
 test('a call whose deadline is over before its turn says that it was not sent, and is not', async () => {
-  const database = await PGlite.create();
-  onTestFinished(() => database.close());
-  const broker = pgliteBroker({ database, operationTimeout: 2_000 });
+  const database = await ownDatabase;
+  const broker = pgliteBroker({ database, schema: 'deadlines', operationTimeout: 2_000 });
   onTestFinished(() => broker.close());
   await broker.open();
   const release = await occupy(database);
@@ -177,8 +179,7 @@ test('a call whose deadline is over before its turn says that it was not sent, a
 });
 
 test('a heartbeat goes before what waited longer', async () => {
-  const database = await PGlite.create();
-  onTestFinished(() => database.close());
+  const database = await ownDatabase;
   // The only timer of 2,001 ms is the deadline of a heartbeat that was asked for.
   const ttlMs = 6_001;
   const timers: number[] = [];
@@ -189,7 +190,7 @@ test('a heartbeat goes before what waited longer', async () => {
       return systemClock.setTimer(callback, ms, options);
     },
   };
-  const broker = pgliteBroker({ database, clock, operationTimeout: 30_000 });
+  const broker = pgliteBroker({ database, schema: 'beats', clock, operationTimeout: 30_000 });
   onTestFinished(() => broker.close());
   await broker.open();
   await openSession(broker, ttlMs);
@@ -202,6 +203,9 @@ test('a heartbeat goes before what waited longer', async () => {
   timers.length = 0;
   const texts: string[] = [];
   const query = database.query.bind(database);
+  onTestFinished(() => {
+    database.query = query;
+  });
   database.query = (text: string, ...rest: never[]) => {
     texts.push(text);
     return query(text, ...rest) as never;

@@ -40,3 +40,6 @@ export const harness: BrokerHarness = {
     return { name: 'PGlite', version: rows[0]?.server_version ?? '' };
   },
 };
+
+/** Families of scenarios. It computes on one thread, so the suite is run in two halves, each in a process of its own. */
+export const firstHalf: RegExp = /^(CON|LSE|MOD|STM)-/;
