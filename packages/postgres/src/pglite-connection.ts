@@ -15,17 +15,8 @@ import type {
 import { closed, DeadlineError, explainFailure, type FailedCall } from './errors.ts';
 import { PgliteLine } from './pglite-line.ts';
 import { type FolderLock, lockFolder } from './pglite-lock.ts';
+import { PgliteStatements, type Queryable, runOnce } from './pglite-statements.ts';
 import { readServerFacts } from './server-facts.ts';
-
-interface QueryOptions {
-  readonly rowMode?: 'array' | 'object';
-  readonly parsers?: Record<number, (text: string) => unknown>;
-}
-
-interface Queryable {
-  query(text: string, values?: unknown[], options?: QueryOptions): Promise<{ rows: unknown[] }>;
-  exec(text: string): Promise<unknown>;
-}
 
 /** The part of a PGlite that is used here. */
 export interface PGliteDatabase extends Queryable {
@@ -46,7 +37,10 @@ export interface PgliteConnectionSettings {
   readonly serverFacts: Statement;
 }
 
-const parsers = { 20: Number };
+/** As every connection to a server has them (driver.ts). */
+const plannerSettings = `
+  set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;
+`;
 
 /** A PostgreSQL inside this process. One statement runs at a time; nothing can be lost on the way. */
 export class PgliteConnection implements Database {
@@ -54,6 +48,8 @@ export class PgliteConnection implements Database {
   readonly #settings: PgliteConnectionSettings;
   #database: PGliteDatabase | undefined;
   #lock: FolderLock | undefined;
+  /** Of the statements it has run. */
+  readonly #texts = new Set<string>();
 
   constructor(settings: PgliteConnectionSettings) {
     this.#settings = settings;
@@ -64,8 +60,8 @@ export class PgliteConnection implements Database {
     try {
       this.#database = this.#settings.database ?? (await this.#openOwn());
       await this.#database.waitReady;
-      const { rows } = await this.#database.query(this.#settings.serverFacts.text, [], { rowMode: 'array', parsers });
-      const { facts } = readServerFacts(rows[0] as Row, this.adapter);
+      const [row] = await runOnce(this.#database, this.#settings.serverFacts.text, []);
+      const { facts } = readServerFacts(row as Row, this.adapter);
       // PGlite runs with fsync off: what is written survives the end of the process, whatever ends it.
       return {
         ...facts,
@@ -80,14 +76,16 @@ export class PgliteConnection implements Database {
   }
 
   query(statement: Statement, values: readonly Value[], call: CallOptions): Promise<readonly Row[]> {
-    return this.#guard(call, (database) => run(database, statement, values));
+    this.#texts.add(statement.text);
+    const plansLast = this.#settings.database === undefined;
+    return this.#guard(call, (database) => PgliteStatements.of(database).run(database, statement, values, plansLast));
   }
 
   transaction<T>(call: CallOptions, work: (transaction: TransactionRunner) => Promise<T>): Promise<T> {
     return this.#guard(call, (database) =>
       database.transaction((transaction) =>
         work({
-          run: (statement, values) => run(transaction, statement, values),
+          run: ({ text }, values) => runOnce(transaction, text, values),
           script: async (text) => {
             await transaction.exec(text);
           },
@@ -112,8 +110,19 @@ export class PgliteConnection implements Database {
     const database = this.#database;
     this.#database = undefined;
     if (this.#settings.database === undefined) await database?.close().catch(() => {});
+    else if (database !== undefined) await this.#forgetStatements(database);
     this.#lock?.release();
     this.#lock = undefined;
+  }
+
+  /** The database is its owner's, and goes on. */
+  async #forgetStatements(database: PGliteDatabase): Promise<void> {
+    const { clock, operationTimeoutMs } = this.#settings;
+    const forgotten = PgliteLine.of(database).run(false, () =>
+      PgliteStatements.of(database).forget(database, this.#texts),
+    );
+    const tooLate = (): Error => new DeadlineError('the deadline is over');
+    await withDeadline(forgotten, operationTimeoutMs, tooLate, clock).catch(() => {});
   }
 
   #isInMemory(): boolean {
@@ -154,14 +163,9 @@ export class PgliteConnection implements Database {
   }
 }
 
-async function run(database: Queryable, statement: Statement, values: readonly Value[]): Promise<readonly Row[]> {
-  const { rows } = await database.query(statement.text, values as Value[], { rowMode: 'array', parsers });
-  return rows as readonly Row[];
-}
-
 /** The planner believes small tables are best read whole, which they are no longer when its plan is used. */
 async function prepare(database: PGliteDatabase): Promise<PGliteDatabase> {
-  await database.exec('set enable_seqscan = off; set enable_bitmapscan = off; set jit = off;');
+  await database.exec(plannerSettings);
   return database;
 }
 

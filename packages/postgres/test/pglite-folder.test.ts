@@ -202,21 +202,75 @@ test('a heartbeat goes before what waited longer', async () => {
   await broker.tasks.get(['nobody']);
   timers.length = 0;
   const texts: string[] = [];
-  const query = database.query.bind(database);
+  const exec = database.exec.bind(database);
   onTestFinished(() => {
-    database.query = query;
+    database.exec = exec;
   });
-  database.query = (text: string, ...rest: never[]) => {
-    texts.push(text);
-    return query(text, ...rest) as never;
+  database.exec = (text: string, ...rest: never[]) => {
+    if (text.startsWith('execute')) texts.push(text);
+    return exec(text, ...rest);
   };
   const release = await occupy(database);
   const reads = ['a', 'b', 'c'].map((id) => broker.tasks.get([id]));
   await beatAsked();
   await release();
   await Promise.all(reads);
-  const kinds = texts.slice(0, 4).map((text) => (text.includes('requested is not null') ? 'beat' : 'read'));
+  const kinds = texts.slice(0, 4).map((text) => (/\{"[abc]"\}/.test(text) ? 'read' : 'beat'));
   expect(kinds).toEqual(['read', 'beat', 'read', 'read']);
+});
+
+const prepared = "select count(*)::integer as count from pg_prepared_statements where name like 'millrace %'";
+
+test('what it has prepared is made again when its owner discards it, and gone when the broker is closed', async () => {
+  const database = await ownDatabase;
+  const broker = pgliteBroker({ database, schema: 'statements' });
+  onTestFinished(() => broker.close());
+  await broker.open();
+  const session = await openSession(broker);
+  const count = async (): Promise<number> => (await database.query<{ count: number }>(prepared)).rows[0]?.count ?? -1;
+  for (const discard of ['discard all', 'discard plans', 'deallocate all']) {
+    await broker.enqueue([newTask({ id: discard, fresh: true })]);
+    await database.exec(discard);
+    expect((await session.claim(claimOf())).map(({ lease }) => lease.taskId)).toEqual([discard]);
+    await database.exec(discard);
+  }
+  // Sessions listen by themselves: what is discarded with all else is their channel.
+  expect(await count()).toBeLessThan(20);
+  await broker.enqueue([newTask({ id: 'another', fresh: true })]);
+  expect(await count()).toBeGreaterThan(0);
+  await broker.close();
+  expect(await count()).toBe(0);
+});
+
+test('texts come back as they were, whatever they hold and whatever its owner has set', async () => {
+  const database = await ownDatabase;
+  const hostile = [
+    `'`,
+    `''`,
+    `\\'`,
+    `\\`,
+    `E'\\x'`,
+    `$1`,
+    `'); drop schema hostile cascade; --`,
+    '\u2028 é 🧵',
+    'x'.repeat(70_000),
+  ];
+  for (const strings of ['on', 'off']) {
+    await database.exec(`set standard_conforming_strings = ${strings}`);
+    onTestFinished(async () => void (await database.exec('reset standard_conforming_strings')));
+    const broker = pgliteBroker({ database, schema: `hostile ' \\ ${strings}` });
+    onTestFinished(() => broker.close());
+    await broker.open();
+    for (const [number, text] of hostile.entries()) {
+      const task = newTask({
+        id: `${number} ${text.slice(0, 50)}`,
+        name: text.slice(0, 50),
+        input: JSON.stringify(text),
+      });
+      expect(await broker.enqueue([task])).toEqual([{ status: 'accepted' }]);
+      expect((await broker.tasks.get([task.id]))[0]).toMatchObject({ name: task.name, input: task.input });
+    }
+  }
 });
 
 test('URLs say where it is', () => {
