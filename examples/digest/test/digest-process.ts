@@ -4,14 +4,29 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { bundleDigest } from './digest-bundle.ts';
 
 const example = fileURLToPath(new URL('..', import.meta.url));
-// As `npm start` does it. `--import tsx` would look for it from the working directory, and do more than is needed.
+// Node spends half of a short run on making PGlite's code faster for a long one.
+const quickStart = '--liftoff-only';
+// `--import tsx` would look for it from the working directory, and do more than is needed.
 const tsx = createRequire(path.join(example, '../../package.json')).resolve('tsx/esm/api').replace(/cjs$/, 'mjs');
 const typescript = `import{register}from${JSON.stringify(pathToFileURL(tsx).href)};register()`;
 
-// Node spends half of a short run on making PGlite's code faster for a long one.
-const nodeOptions = ['--liftoff-only', '--import', `data:text/javascript,${encodeURIComponent(typescript)}`];
+/** What Node is told to run. */
+const programs = {
+  /** As `npm start` does it. */
+  sources: () => [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(typescript)}`,
+    path.join(example, 'src/main.ts'),
+  ],
+  bundle: () => {
+    bundle ??= bundleDigest();
+    return [bundle];
+  },
+};
+let bundle: string | undefined;
 
 export interface DigestOptions {
   /** `MILLRACE_URL`; `undefined` leaves it unset. */
@@ -21,6 +36,8 @@ export interface DigestOptions {
   readonly pauseMs?: number;
   /** Where the user stands. */
   readonly cwd?: string;
+  /** Default `bundle`, which starts sooner. */
+  readonly program?: keyof typeof programs;
 }
 
 export interface DigestResult {
@@ -37,9 +54,9 @@ export class DigestProcess {
   stdout = '';
   stderr = '';
 
-  constructor({ url, args, pauseMs = 0, cwd = example }: DigestOptions) {
+  constructor({ url, args, pauseMs = 0, cwd = example, program = 'bundle' }: DigestOptions) {
     const { MILLRACE_URL: _url, INIT_CWD: _directory, ...environment } = process.env;
-    this.child = spawn(process.execPath, [...nodeOptions, path.join(example, 'src/main.ts'), ...args], {
+    this.child = spawn(process.execPath, [quickStart, ...programs[program](), ...args], {
       cwd,
       env: { ...environment, ...(url === undefined ? {} : { MILLRACE_URL: url }), DIGEST_PAUSE_MS: String(pauseMs) },
       stdio: ['ignore', 'pipe', 'pipe'],

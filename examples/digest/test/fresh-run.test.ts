@@ -28,7 +28,8 @@ test.skipIf(!hasSha256sum)(
   async () => {
     const folder = temporaryFolder();
     writeFiles(folder, [...strangeNames.map((name) => [name, `content of ${name}`] as const), ['empty', '']]);
-    const { code, stdout, stderr } = await runDigest({ url: newEmbeddedDatabase(), args: [folder] });
+    const options = { url: newEmbeddedDatabase(), args: [folder], program: 'sources' } as const;
+    const { code, stdout, stderr } = await runDigest(options);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expectSums(folder, strangeNames.length + 1);
     const reference = execFileSync(
