@@ -8,7 +8,7 @@ const chosen = process.env[CHOSEN_LANES]?.split(',') ?? Object.keys(lanes);
 const processors = availableParallelism();
 const given = Number(process.env.MILLRACE_TEST_WORKERS);
 // What computes still reads files and starts processes; what waits, waits most of the time.
-const workers = { computes: processors + 1, waits: Math.max(7, processors + 1) };
+const workers = { computes: processors + 1, waits: Math.max(6, processors + 1) };
 
 export default defineConfig({
   test: {

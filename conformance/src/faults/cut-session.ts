@@ -7,17 +7,11 @@ import { recoveryMs, untilAnswered } from './call-end.ts';
 import { withoutFork } from './cut-settle.ts';
 import { type Stage, type SweepableCase, sweepable } from './reply-sweep.ts';
 
-/** Short enough that one heartbeat passes quickly, long enough that a busy machine does not lose the session. */
-function briskTtlMs({ t }: Stage): number {
-  const { minTtlMs, maxTtlMs } = t.capabilities.session;
-  return Math.min(maxTtlMs, Math.max(minTtlMs, 3_000, t.shortTtlMs));
-}
-
 /** FLT-05: a claim whose answer is lost must not strand the task with a session that does not know it has it. */
 export const cutClaim: SweepableCase = sweepable<{ readonly holder: Holder; readonly task: NewTask }>({
   label: 'claim',
   async arrange(stage) {
-    const holder = await stage.t.holder({ client: stage.client, ttlMs: briskTtlMs(stage) });
+    const holder = await stage.t.holder({ client: stage.client, ttlMs: stage.t.heardTtlMs });
     return { holder, task: await stage.t.enqueue({ queue: stage.queue, maxAttempts: 2 }) };
   },
   async act({ t, queue }, { holder }) {
@@ -88,7 +82,7 @@ function cutClaimById(
   return sweepable<ByIdState>({
     label,
     async arrange(stage) {
-      const holder = await stage.t.holder({ client: stage.client, ttlMs: briskTtlMs(stage) });
+      const holder = await stage.t.holder({ client: stage.client, ttlMs: stage.t.heardTtlMs });
       return { holder, task: await stage.t.enqueue({ queue: stage.queue, maxAttempts: 2 }) };
     },
     act: (_stage, { holder, task }) => holder.session.claimTasks?.([task.id]) ?? Promise.resolve([]),
@@ -164,7 +158,7 @@ export const cutEnd: SweepableCase = sweepable<{ readonly holder: Holder; readon
   label: 'session.end',
   async arrange(stage) {
     const { t, client, queue } = stage;
-    const holder = await t.holder({ client, ttlMs: briskTtlMs(stage) });
+    const holder = await t.holder({ client, ttlMs: t.heardTtlMs });
     const task = await t.enqueue({ queue, maxAttempts: 2 });
     await holder.claimOne({ queues: [queue] });
     return { holder, task };
