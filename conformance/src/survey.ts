@@ -5,6 +5,7 @@ import type { Circumstances } from './context/scenario-context.ts';
 import { bundledModule } from './faults/bundled-module.ts';
 import type { BrokerHarness } from './harness.ts';
 import { rules } from './spec/rules.ts';
+import { unitsOf } from './units.ts';
 
 /**
  * Round trips measured, after some that warm up connections, plans and code. On PGlite, whose code is compiled anew in each
@@ -12,8 +13,7 @@ import { rules } from './spec/rules.ts';
  */
 const roundTrips = 200;
 const warmUps = 120;
-/** Round trips that a unit has room for, and more; units that a budget has room for, as they usually are and at worst. */
-const inUnit = 20;
+/** Units that a budget has room for, as they usually are and at worst. */
 const inBudget = { usually: 40, atWorst: 20 };
 /** Where nothing is slow, and where time is virtual. */
 const shortest = { unitMs: 50, budgetMs: 2_000, momentMs: 20 };
@@ -84,13 +84,6 @@ async function measure(
     momentMs: Math.max(shortest.momentMs, 5 * percentile(0.5)),
     enqueueToClaimMs: { p50: percentile(0.5), p99: percentile(0.99) },
   };
-}
-
-/** Twice what so many in a row usually take, and half again what they took at worst. */
-function unitsOf(times: readonly number[]): { readonly usually: number; readonly atWorst: number } {
-  const rows = times.slice(inUnit - 1).map((_, end) => times.slice(end, end + inUnit));
-  const sums = rows.map((row) => row.reduce((sum, time) => sum + time, 0)).sort((a, b) => a - b);
-  return { usually: 2 * (sums[Math.floor(sums.length / 2)] ?? 0), atWorst: 1.5 * (sums.at(-1) ?? 0) };
 }
 
 /** A waiver that says nothing would be a silent pass. @throws Error naming it */
