@@ -18,7 +18,7 @@ import { root } from './workspace.mjs';
 // Groups start side by side; within one, each server gets the environment the ones before it made. The one that takes
 // longest comes first: packages are installed in this order.
 const servers = [
-  { rabbitmq: startRabbitmq },
+  { rabbitmq: (keeper) => startRabbitmq(keeper, { oneScheduler: true }) },
   { postgres: startPostgres, pgbouncer: startPgbouncer },
   { redis: startRedis },
 ];
