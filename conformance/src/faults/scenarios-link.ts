@@ -180,10 +180,10 @@ export const linkScenarios: readonly Scenario[] = [
 
       // Each link by itself: the one that listens is among them.
       for (const { number } of workers.proxy.links) {
-        const before = load.started;
+        const started = load.started;
         workers.proxy.sever((link) => link.number === number);
         await load.enqueue(producing);
-        await t.eventually(() => load.started === before + 1, `a run after link ${number} was severed`, recoveryMs(t));
+        await t.eventually(() => load.started === started + 1, `a run after link ${number} was severed`, recoveryMs(t));
       }
       await load.drain(recoveryMs(t));
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Row, Statement, Value } from './connection.ts';
 
 interface QueryOptions {
@@ -28,6 +29,8 @@ const longestText = 65_536;
 export class PgliteStatements {
   static readonly #all = new WeakMap<object, PgliteStatements>();
   readonly #names = new Map<string, string>();
+  /** Another copy of this package may prepare statements in the same database. */
+  readonly #prefix = `millrace ${randomBytes(6).toString('hex')}`;
   #count = 0;
   #plannedAt = Number.NEGATIVE_INFINITY;
 
@@ -65,7 +68,7 @@ export class PgliteStatements {
     let name = this.#names.get(text);
     if (name === undefined) {
       this.#count += 1;
-      name = `"millrace ${this.#count}"`;
+      name = `"${this.#prefix} ${this.#count}"`;
       await database.exec(`prepare ${name} as ${text}`);
       this.#names.set(text, name);
     }
