@@ -225,8 +225,6 @@ test('what it has prepared is made again when its owner discards it, and gone wh
   const database = await ownDatabase;
   const broker = pgliteBroker({ database, schema: 'statements' });
   onTestFinished(() => broker.close());
-  // As another copy of the package might have.
-  for (const name of ['millrace 1', 'millrace 2']) await database.exec(`prepare "${name}" as select 1`);
   await broker.open();
   const session = await openSession(broker);
   const count = async (): Promise<number> => (await database.query<{ count: number }>(prepared)).rows[0]?.count ?? -1;
