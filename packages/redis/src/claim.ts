@@ -1,7 +1,7 @@
 import type { ClaimRequest, ClaimVerdict, Delivery } from '@millrace/core';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { hasCheckpoint, readDelivery, readFirstDelivery } from './stored-task.ts';
+import { generatedIdLength, hasCheckpoint, readDelivery, readFirstDelivery } from './stored-task.ts';
 
 /** Who claims. */
 export interface Claimant {
@@ -47,11 +47,12 @@ export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Pro
   return { deliveries: readClaimed(reply, queue, sessionId), inMs: spanOf(reply[0]) };
 }
 
-/** Most are on their first attempt and were due when created: then there is an id where others have their lease. */
+/** Most are on their first attempt and were due when created: of those there is the content only, and an id. */
 function readClaimed(reply: readonly (string | number)[], queue: string, sessionId: string): Delivery[] {
   const fence = reply[1] as number;
+  const takeId = idReader(reply[2] as string);
   const deliveries: Delivery[] = [];
-  for (let at = 2; at < reply.length; ) {
+  for (let at = 3; at < reply.length; ) {
     const text = reply[at] as string;
     if (text.charCodeAt(0) === 0) {
       const lease = text.slice(1);
@@ -59,12 +60,24 @@ function readClaimed(reply: readonly (string | number)[], queue: string, session
       deliveries.push(readDeliveryAt([lease, ...reply.slice(at + 1, at + parts)], 0, queue, sessionId));
       at += parts;
     } else {
-      const lease = { taskId: text, attempt: 1, fence: fence + deliveries.length + 1, sessionId };
-      deliveries.push(readFirstDelivery(lease, reply[at + 1] as string, queue));
-      at += 2;
+      const lease = { taskId: takeId(), attempt: 1, fence: fence + deliveries.length + 1, sessionId };
+      deliveries.push(readFirstDelivery(lease, text, queue));
+      at += 1;
     }
   }
   return deliveries;
+}
+
+/** Gives one id after the other out of a text of ids of equal size, in bytes: somebody's own may be as long as ours. */
+function idReader(ids: string): () => string {
+  let at = -generatedIdLength;
+  const bytes = Buffer.byteLength(ids) === ids.length ? undefined : Buffer.from(ids);
+  return () => {
+    at += generatedIdLength;
+    return bytes === undefined
+      ? ids.slice(at, at + generatedIdLength)
+      : bytes.toString('utf8', at, at + generatedIdLength);
+  };
 }
 
 /** What a queue says of a task asked for by its id. */

@@ -67,9 +67,9 @@ export async function enqueueTasks(
 }
 
 /** An id occurs once in a round: the second one meets the first as if it had come with another call. */
-function roundsOf(tasks: readonly NewTask[], indexes: readonly number[]): number[][] {
+function roundsOf(tasks: readonly NewTask[], indexes: readonly number[]): readonly (readonly number[])[] {
   if (indexes.length === 0) return [];
-  if (areAscending(tasks, indexes)) return [[...indexes]];
+  if (areAscending(tasks, indexes)) return [indexes];
   const rounds: number[][] = [[]];
   const occurrences = new Map<string, number>();
   for (const index of indexes) {
@@ -99,12 +99,12 @@ async function storeRound(
   indexes: readonly number[],
   outcomes: EnqueueOutcome[],
 ): Promise<void> {
-  const { registry } = context;
-  await registry.add(new Set(indexes.map((index) => (tasks[index] as NewTask).queue)), 'enqueue');
+  const byQueue = groupByQueue(tasks, indexes);
+  await context.registry.add(byQueue.keys(), 'enqueue');
   // A fresh id has never been sent before, so it is in no other queue.
   const chosen = indexes.filter((index) => (tasks[index] as NewTask).fresh !== true);
   if (chosen.length === 0) {
-    await storeInQueues(context, tasks, indexes, outcomes);
+    await storeInQueues(context, tasks, byQueue, outcomes);
     return;
   }
   const locks = new IdLocks(context);
@@ -115,11 +115,29 @@ async function storeRound(
     for (const index of elsewhere) {
       outcomes[index] = { status: 'duplicate', existingId: (tasks[index] as NewTask).id };
     }
-    const left = elsewhere.size === 0 ? indexes : indexes.filter((index) => !elsewhere.has(index));
+    const isNew = (index: number): boolean => !elsewhere.has(index);
+    const left = elsewhere.size === 0 ? byQueue : groupByQueue(tasks, indexes.filter(isNew));
     await storeInQueues(context, tasks, left, outcomes);
   } finally {
     locks.release(ids);
   }
+}
+
+/** Indexes of the tasks of each queue, in order. Tasks that come together mostly go to the same. */
+function groupByQueue(tasks: readonly NewTask[], indexes: readonly number[]): ReadonlyMap<string, readonly number[]> {
+  const groups = new Map<string, number[]>();
+  let lastQueue: string | undefined;
+  let mine: number[] = [];
+  for (const index of indexes) {
+    const { queue } = tasks[index] as NewTask;
+    if (queue !== lastQueue) {
+      mine = groups.get(queue) ?? [];
+      groups.set(queue, mine);
+      lastQueue = queue;
+    }
+    mine.push(index);
+  }
+  return groups;
 }
 
 /** Which of the tasks are there under another queue. */
@@ -147,16 +165,9 @@ async function findElsewhere(
 async function storeInQueues(
   context: EnqueueContext,
   tasks: readonly NewTask[],
-  indexes: readonly number[],
+  byQueue: ReadonlyMap<string, readonly number[]>,
   outcomes: EnqueueOutcome[],
 ): Promise<void> {
-  const byQueue = new Map<string, number[]>();
-  for (const index of indexes) {
-    const { queue } = tasks[index] as NewTask;
-    const mine = byQueue.get(queue);
-    if (mine === undefined) byQueue.set(queue, [index]);
-    else mine.push(index);
-  }
   const parts: Part[] = [];
   const stored: Promise<void>[] = [];
   for (const [queue, mine] of byQueue) {
@@ -263,8 +274,8 @@ function describe(
   const special: Record<number, unknown> = {};
   let isSpecial = false;
   let name: string | undefined;
-  for (const [position, index] of indexes.entries()) {
-    const task = tasks[index] as NewTask;
+  for (let position = 0; position < indexes.length; position++) {
+    const task = tasks[indexes[position] as number] as NewTask;
     if (task.name === name) {
       names[names.length - 1] = (names.at(-1) as number) + 1;
     } else {

@@ -78,57 +78,67 @@ interface Content {
   readonly dueAt: number;
   readonly expiresAt: number | undefined;
   readonly priority: number;
-  readonly name: string;
-  readonly key: string;
-  readonly group: string;
-  readonly owner: string;
-  readonly maxAttempts: number;
-  readonly rest: Rest;
+  readonly fields: Fields;
   readonly input: string | undefined;
 }
 
-interface Rest {
+/** What tasks of a kind mostly share. */
+interface Fields {
+  readonly name: string;
+  readonly key: string | undefined;
+  readonly group: string | undefined;
+  readonly owner: string | undefined;
+  readonly maxAttempts: number;
   readonly version: number;
   readonly timeoutMs: number | undefined;
   readonly headers: TaskHeaders | undefined;
+  /** Characters they take. */
+  readonly length: number;
 }
 
 function readContent(text: string): Content {
   const timed = text.charCodeAt(26) === 116;
   const createdAt = Number(text.slice(12, 25));
   const nameAt = timed ? afterTimes : afterHead;
-  const keyAt = text.indexOf(separator, nameAt) + 1;
+  const fields = readFields(text, nameAt);
+  return {
+    createdAt,
+    dueAt: timed ? Number(text.slice(29, 46)) : createdAt,
+    expiresAt: timed && text[47] !== '-' ? Number(text.slice(46, 63)) : undefined,
+    priority: text.charCodeAt(25) - 48,
+    fields,
+    input: text[28] === '1' ? text.slice(nameAt + fields.length) : undefined,
+  };
+}
+
+let lastFieldsText = '';
+let lastFields: Fields | undefined;
+
+/** Tasks that come together mostly have the same, so the last ones are remembered, and what they were read from. */
+function readFields(text: string, from: number): Fields {
+  if (lastFields !== undefined && text.startsWith(lastFieldsText, from)) return lastFields;
+  const keyAt = text.indexOf(separator, from) + 1;
   const groupAt = text.indexOf(separator, keyAt) + 1;
   const ownerAt = text.indexOf(separator, groupAt) + 1;
   const mostAt = text.indexOf(separator, ownerAt) + 1;
   const restAt = text.indexOf(separator, mostAt) + 1;
   const inputAt = text.indexOf(separator, restAt) + 1;
   const most = text.slice(mostAt, restAt - 1);
-  return {
-    createdAt,
-    dueAt: timed ? Number(text.slice(29, 46)) : createdAt,
-    expiresAt: timed && text[47] !== '-' ? Number(text.slice(46, 63)) : undefined,
-    priority: text.charCodeAt(25) - 48,
-    name: text.slice(nameAt, keyAt - 1),
-    key: text.slice(keyAt, groupAt - 1),
-    group: text.slice(groupAt, ownerAt - 1),
-    owner: text.slice(ownerAt, mostAt - 1),
+  const [version, timeoutMs, headers] = JSON.parse(text.slice(restAt, inputAt - 1)) as [number, number?, TaskHeaders?];
+  lastFields = {
+    name: text.slice(from, keyAt - 1),
+    key: text.slice(keyAt, groupAt - 1) || undefined,
+    group: text.slice(groupAt, ownerAt - 1) || undefined,
+    owner: text.slice(ownerAt, mostAt - 1) || undefined,
     maxAttempts: most === '' ? Number.POSITIVE_INFINITY : Number(most),
-    rest: readRest(text.slice(restAt, inputAt - 1)),
-    input: text[28] === '1' ? text.slice(inputAt) : undefined,
+    version,
+    timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
+    headers,
+    length: inputAt - from,
   };
-}
-
-let lastRestText = '';
-let lastRest: Rest = { version: 0, timeoutMs: undefined, headers: undefined };
-
-/** Tasks of a kind mostly have the same, so the last one is remembered. */
-function readRest(text: string): Rest {
-  if (text === lastRestText) return lastRest;
-  const [version, timeoutMs, headers] = JSON.parse(text) as [number, number?, TaskHeaders?];
-  lastRest = { version, timeoutMs: timeoutMs === 0 ? undefined : timeoutMs, headers };
-  lastRestText = text;
-  return lastRest;
+  // To the last separator, so that nothing else begins with it.
+  lastFieldsText = text.slice(from, inputAt);
+  return lastFields;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -156,40 +166,42 @@ export function readDelivery(
 
 /** Reads what a script gives of a task that was due when it was created, and runs for the first time. */
 export function readFirstDelivery(lease: Lease, content: string, queue: string): Mutable<Delivery> {
-  const { rest, ...task } = readContent(content);
+  const { createdAt, priority, fields, input } = readContent(content);
+  const { name, key, group, owner, maxAttempts, version, timeoutMs, headers } = fields;
   const delivery: Mutable<Delivery> = {
     lease,
-    name: task.name,
+    name,
     queue,
-    headers: { ...rest.headers },
-    priority: task.priority,
-    maxAttempts: task.maxAttempts,
-    version: rest.version,
-    createdAt: task.createdAt,
-    runAt: task.createdAt,
+    headers: { ...headers },
+    priority,
+    maxAttempts,
+    version,
+    createdAt,
+    runAt: createdAt,
   };
-  if (task.input !== undefined) delivery.input = task.input;
-  if (rest.timeoutMs !== undefined) delivery.timeoutMs = rest.timeoutMs;
-  if (task.key !== '') delivery.key = task.key;
-  if (task.group !== '') delivery.group = task.group;
-  if (task.owner !== '') delivery.owner = task.owner;
+  if (input !== undefined) delivery.input = input;
+  if (timeoutMs !== undefined) delivery.timeoutMs = timeoutMs;
+  if (key !== undefined) delivery.key = key;
+  if (group !== undefined) delivery.group = group;
+  if (owner !== undefined) delivery.owner = owner;
   return delivery;
 }
 
 /** Reads what read-tasks.lua gives of one task. */
 export function readRecord(id: string, queue: string, parts: readonly string[], now: number): TaskRecord {
   const [contentText = '', run = '', output, progress, checkpoint, errors, log] = parts;
-  const { rest, ...task } = readContent(contentText);
+  const { createdAt, dueAt, expiresAt, priority, fields, input } = readContent(contentText);
+  const { name, key, group, owner, maxAttempts, version, timeoutMs, headers } = fields;
   const hasRun = run !== '';
-  const runAt = hasRun ? Number(run.slice(43, 60)) : task.dueAt;
+  const runAt = hasRun ? Number(run.slice(43, 60)) : dueAt;
   const stored = stateLetters[hasRun ? (run[0] as string) : 'p'] as TaskState;
   const optional: Partial<Mutable<TaskRecord>> = {
-    input: task.input,
-    expiresAt: task.expiresAt,
-    timeoutMs: rest.timeoutMs,
-    key: task.key || undefined,
-    group: task.group || undefined,
-    owner: task.owner || undefined,
+    input,
+    expiresAt,
+    timeoutMs,
+    key,
+    group,
+    owner,
     checkpoint: present(checkpoint),
     progress: present(progress),
     output: present(output),
@@ -197,19 +209,19 @@ export function readRecord(id: string, queue: string, parts: readonly string[], 
   } as Partial<Mutable<TaskRecord>>;
   return {
     id,
-    name: task.name,
+    name,
     queue,
     state: stored === 'pending' && runAt > now ? 'scheduled' : stored,
-    headers: { ...rest.headers },
-    priority: task.priority,
+    headers: { ...headers },
+    priority,
     attempt: hasRun ? Number(run.slice(4, 14)) : 0,
-    maxAttempts: task.maxAttempts,
+    maxAttempts,
     fence: hasRun ? Number(run.slice(14, 27)) : 0,
     runAt,
     errors: readLines<TaskError>(present(errors)),
     log: readLines<TaskLogLine>(present(log)),
-    createdAt: task.createdAt,
-    version: rest.version,
+    createdAt,
+    version,
     ...withoutAbsent(optional),
   };
 }

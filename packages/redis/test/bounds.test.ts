@@ -1,3 +1,4 @@
+import type { Lease } from '@millrace/core';
 import { expect, test } from 'vitest';
 import { claimOf, newTask } from './builders.ts';
 import { serverUrl } from './harness.ts';
@@ -39,21 +40,57 @@ test('only so many ended tasks are kept, the latest, on an idle queue too', asyn
   expect(kept.sort()).toEqual([...tasks.slice(3, 8), ...tasks.slice(10)].map(({ id }) => id).sort());
 });
 
-test('nothing is left of tasks that were removed', async () => {
+/** Keys that are there after tasks of all kinds have ended, and have been taken away. */
+async function keysAfter(takeAway: (broker: ReturnType<typeof newBroker>) => Promise<void>, options = {}) {
   const prefix = newPrefix();
-  const broker = newBroker({ prefix });
+  const broker = newBroker({ prefix, ...options });
   await broker.open();
   const session = await openSession(broker);
-  await broker.enqueue([newTask({ key: 'k', expiresInMs: 60_000 }), newTask({ delayMs: 60_000 }), newTask()]);
+  await broker.enqueue([newTask({ key: 'k', expiresInMs: 60_000 }), newTask(), newTask()]);
   const deliveries = await session.claim(claimOf(3));
-  await session.report(deliveries.map(({ lease }) => ({ lease, progress: '1', checkpoint: '2', log: [] })));
-  await session.settle(deliveries.map(({ lease }) => ({ type: 'complete', lease, output: '"x"' })));
+  const line = { level: 'info', message: 'line', at: 0 } as const;
+  await session.report(deliveries.map(({ lease }) => ({ lease, progress: '1', checkpoint: '2', log: [line] })));
+  const failure = { kind: 'error', name: 'Error', message: 'no' } as const;
+  const [first, ...others] = deliveries.map(({ lease }) => lease);
+  await session.settle([
+    { type: 'fail', lease: first as Lease, failure },
+    ...others.map((lease) => ({ type: 'complete', lease, output: '"x"' }) as const),
+  ]);
   await session.end();
-  const { tasks } = await broker.tasks.list({}, { limit: 10 });
-  expect(await broker.tasks.remove(tasks.map(({ id }) => id))).toEqual(tasks.map(() => 'applied'));
-  const left = await newClient().keys(`${prefix}:*`);
-  const ofQueue = `${prefix}:{line}`;
-  expect(left.sort()).toEqual([`${prefix}:layout`, `${prefix}:queues`, `${ofQueue}:meta`, `${ofQueue}:names`].sort());
+  await takeAway(broker);
+  const [start, keys] = [`${prefix}:`, await newClient().keys(`${prefix}:*`)];
+  return keys.map((key) => key.slice(start.length)).sort();
+}
+
+const alwaysThere = ['layout', 'queues', '{line}:meta', '{line}:names'].sort();
+
+test('nothing is left of tasks that were removed', async () => {
+  const left = await keysAfter(async (broker) => {
+    await broker.enqueue([newTask({ delayMs: 60_000 })]);
+    const { tasks } = await broker.tasks.list({}, { limit: 10 });
+    expect(await broker.tasks.remove(tasks.map(({ id }) => id))).toEqual(tasks.map(() => 'applied'));
+    expect(tasks).toHaveLength(4);
+  });
+  expect(left).toEqual(alwaysThere);
+});
+
+test('nothing is left of tasks that retention took', async () => {
+  const maintain = async (broker: ReturnType<typeof newBroker>): Promise<void> => {
+    expect(await broker.maintain({ maxTasks: 100 })).toMatchObject({ pruned: 3, more: false });
+  };
+  expect(await keysAfter(maintain, { retention: { succeeded: 0, failed: 0 } })).toEqual(alwaysThere);
+});
+
+test('a paused task that stands among the ended ones by mistake is not lost with them', async () => {
+  const prefix = newPrefix();
+  const broker = newBroker({ prefix, retention: { succeeded: 1 } });
+  await broker.open();
+  const task = newTask();
+  await broker.enqueue([task]);
+  await broker.tasks.pause([task.id]);
+  await newClient().zadd(`${prefix}:{line}:done`, 1, task.id);
+  await broker.maintain({ maxTasks: 100 });
+  expect((await broker.tasks.get([task.id]))[0]).toMatchObject({ state: 'paused' });
 });
 
 test('a task in line whose content is gone does no harm to the others', async () => {

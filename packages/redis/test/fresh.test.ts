@@ -35,6 +35,20 @@ test('what lies in the list and what does not are given in one order', async () 
   expect(await claimed(session)).toEqual(idsOf([...rest.slice(1), low]));
 });
 
+test('ids of every kind and length come back with the task they belong to', async () => {
+  const { broker, session } = await open();
+  // As many bytes as an id that was generated, but fewer characters; as many characters, but more bytes; and others.
+  const ids = ['é'.repeat(18), 'x'.repeat(36), '🦆'.repeat(9), 'é'.repeat(36), 'short', randomUUID(), 'y'.repeat(255)];
+  const tasks = ids.map((id, index) => newTask({ id, input: String(index) }));
+  await broker.enqueue([...tasks, newTask({ input: 'null', delayMs: 0, key: 'k' })]);
+  const deliveries = await session.claim(claimOf(100));
+  expect(deliveries.slice(0, ids.length).map(({ lease, input }) => [lease.taskId, input])).toEqual(
+    ids.map((id, index) => [id, String(index)]),
+  );
+  const settled = await session.settle(deliveries.map(({ lease }) => ({ type: 'complete', lease })));
+  expect(settled).toEqual(deliveries.map(() => 'applied'));
+});
+
 test('whatever is done to a task takes it out of its place in the list', async () => {
   const { broker, session } = await open();
   const tasks = Array.from({ length: 8 }, () => newTask());

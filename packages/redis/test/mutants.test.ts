@@ -30,7 +30,7 @@ const traps: readonly ScriptMutant[] = [
     defect: 'whoever holds the task may settle it, with any fence',
     caughtBy: 'STM-05',
     scripts: ['settleTasks'],
-    from: 'isOurs and sub(text, 5, 27) == lease',
+    from: 'isOurs and text == head .. lease .. rest',
     to: 'isOurs',
   },
   {

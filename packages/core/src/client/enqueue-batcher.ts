@@ -11,8 +11,51 @@ interface Pending {
   /** A send of an id generated for this call was not answered: finding it stored is finding our own. */
   mayBeOurs: boolean;
   readonly deadline: number;
-  readonly resolve: (outcome: EnqueueOutcome) => void;
+  resolve(outcome: EnqueueOutcome): void;
+  reject(error: unknown): void;
+}
+
+/** A call that enqueues several. */
+interface Call {
+  readonly outcomes: EnqueueOutcome[];
+  /** How many of them are missing. */
+  open: number;
+  readonly deadline: number;
+  readonly resolve: (outcomes: EnqueueOutcome[]) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** One task of such a call. A class, because functions of its own for each of thousands would be half of the garbage. */
+class Member implements Pending {
+  task: NewTask;
+  mayBeOurs = false;
+  readonly #call: Call;
+  readonly #index: number;
+
+  constructor(task: NewTask, call: Call, index: number) {
+    this.task = task;
+    this.#call = call;
+    this.#index = index;
+  }
+
+  get ordered(): boolean {
+    return this.#call.outcomes.length > 1;
+  }
+
+  get deadline(): number {
+    return this.#call.deadline;
+  }
+
+  resolve(outcome: EnqueueOutcome): void {
+    const call = this.#call;
+    call.outcomes[this.#index] = outcome;
+    call.open -= 1;
+    if (call.open === 0) call.resolve(call.outcomes);
+  }
+
+  reject(error: unknown): void {
+    this.#call.reject(error);
+  }
 }
 
 // Measured on Postgres and Redis: with more than two round trips in flight the batches only get smaller (bench.md, finding 1).
@@ -80,15 +123,10 @@ export class EnqueueBatcher {
     return new Promise((resolve, reject) => {
       const deadline = this.#clock.monotonic() + this.#timeoutMs;
       const outcomes = new Array<EnqueueOutcome>(tasks.length);
-      let open = tasks.length;
+      const call: Call = { outcomes, open: tasks.length, deadline, resolve, reject };
       this.#schedule(this.#waiting.length === 0);
-      for (const [index, task] of tasks.entries()) {
-        const answer = (outcome: EnqueueOutcome): void => {
-          outcomes[index] = outcome;
-          open -= 1;
-          if (open === 0) resolve(outcomes);
-        };
-        this.#waiting.push({ task, ordered: tasks.length > 1, mayBeOurs: false, deadline, resolve: answer, reject });
+      for (let index = 0; index < tasks.length; index++) {
+        this.#waiting.push(new Member(tasks[index] as NewTask, call, index));
       }
     });
   }

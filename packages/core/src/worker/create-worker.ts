@@ -47,7 +47,7 @@ export function createWorker(input: WorkerOptions): Worker {
   const hurry = new AbortController();
   // Every lane listens: with more than ten, Node would warn of a leak.
   setMaxListeners(0, stopClaiming.signal);
-  const runs = new Map<string, TaskRun>();
+  const runs = new Set<TaskRun>();
   const lanes: Lane[] = [];
   const slots = new Slots<Lane>(clock, options.concurrency, () => runs.size);
   const laneOf = new Map<string, Lane>();
@@ -82,7 +82,7 @@ export function createWorker(input: WorkerOptions): Worker {
     middleware: options.middleware,
     random: options.random,
     onEnded: (run) => {
-      runs.delete(keyOf(run.id, run.fence));
+      runs.delete(run);
       laneOf.get(run.name)?.finished(clock.monotonic() - run.startedAt);
       slots.share();
     },
@@ -98,7 +98,7 @@ export function createWorker(input: WorkerOptions): Worker {
       host: options.host,
       ttlMs: options.sessionTtlMs,
       onSignal: ({ taskId, fence, request }) => {
-        const run = runs.get(keyOf(taskId, fence));
+        const run = findRun(taskId, fence);
         if (run === undefined) return withdraw(taskId, fence, request);
         if (run.requested !== undefined) return;
         run.requested = request;
@@ -107,7 +107,7 @@ export function createWorker(input: WorkerOptions): Worker {
     },
     onLost: (session) => {
       for (const lane of lanes) lane.drop(session);
-      const mine = [...runs.values()].filter((run) => run.session === session);
+      const mine = [...runs].filter((run) => run.session === session);
       logger.warn(
         { reason: session.lost.reason, running: mine.length },
         'the session was lost; its tasks go to others',
@@ -136,6 +136,12 @@ export function createWorker(input: WorkerOptions): Worker {
     };
   }
 
+  /** Rarely asked for: an index by names would cost every run more than the search costs a stop. */
+  function findRun(taskId: string, fence: number): TaskRun | undefined {
+    for (const run of runs) if (run.id === taskId && run.fence === fence) return run;
+    return undefined;
+  }
+
   /** A stop of a task that was claimed ahead: it never begins. */
   function withdraw(taskId: string, fence: number, request: StopRequest): void {
     for (const lane of lanes) {
@@ -148,7 +154,7 @@ export function createWorker(input: WorkerOptions): Worker {
 
   function start(delivery: Delivery, session: Session, handler: Handler): void {
     const run = new TaskRun(delivery, session, handler, support);
-    runs.set(keyOf(run.id, run.fence), run);
+    runs.add(run);
     if (!markLastAttempts || run.attempt < run.maxAttempts) {
       runner.start(run);
       return;
@@ -293,7 +299,3 @@ export function createWorker(input: WorkerOptions): Worker {
 }
 
 const stopReasons = { cancel: 'cancelled', pause: 'paused', remove: 'removed' } as const;
-
-function keyOf(taskId: string, fence: number): string {
-  return `${fence}:${taskId}`;
-}

@@ -26,7 +26,7 @@ export interface ShutdownReport {
 
 /** The parts of a worker that shutting down works on. */
 export interface ShutdownParts {
-  readonly runs: ReadonlyMap<string, TaskRun>;
+  readonly runs: ReadonlySet<TaskRun>;
   readonly lanes: readonly Lane[];
   readonly loops: readonly Promise<void>[];
   readonly runner: Runner;
@@ -56,11 +56,11 @@ export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
 
   await emptied(parts, parts.drainMs);
   const stop = new AbortedError('shutdown', 'the worker is shutting down', { op: 'run' });
-  for (const run of runs.values()) run.abort(stop);
+  for (const run of runs) run.abort(stop);
   await emptied(parts, parts.graceMs);
 
   const abandoned = runs.size;
-  for (const run of [...runs.values()]) runner.end(run, { type: 'release', lease: run.delivery.lease });
+  for (const run of [...runs]) runner.end(run, { type: 'release', lease: run.delivery.lease });
   const farewell = parts.farewell();
   await farewell.wait(Promise.all([outcomesSettled(parts), lateClaimsReleased(parts)]), settleShare);
   settles.close();

@@ -2,9 +2,9 @@
 -- Arguments: 1 session; 2 its time to live; 3 whether it may be new to this queue; 4 worker (instance, zero byte, host);
 --   5 limit; 6 lowest priority to give; 7 how long the caller will sleep when there is nothing; 8- names.
 -- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); the fence before
---   the first one given, each has the next; and, per task, texts: its id if it was due when it was created and this is
---   its first attempt, else a zero byte, attempt (10) fence (13) due (17) whether there is a checkpoint (1) id; content;
---   the checkpoint, if there is.
+--   the first one given, each has the next; ids, one after the other; and, per task, its content: by itself if the next
+--   of those ids is its own, it was due when it was created and this is its first attempt; else after a text of a zero
+--   byte, attempt (10) fence (13) due (17) whether there is a checkpoint (1) id, and before the checkpoint, if there is.
 -- Cost: O(log n) per task, O(1) per name.
 local session, ttl, worker = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local limit, lowest, sleepMs = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -141,7 +141,7 @@ local function take()
   end
 end
 
-local reply = { -1, 0 }
+local reply = { -1, 0, '' }
 if not paused then
   take()
 end
@@ -154,7 +154,8 @@ if taken > 0 then
   local tail = now13 .. NO_TIME .. '-'
   local saved, held, urgent = {}, {}, {}
   -- Counted by hand: `#` looks for the end of a table each time.
-  local given, replied = 0, 2
+  local given, replied, plainCount = 0, 3, 0
+  local plain = {}
   local pending, retrying = 0, 0
 
   -- Whether a task of the line may be given; it has left the line in any case.
@@ -221,26 +222,27 @@ if taken > 0 then
       'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
   end
 
-  -- What the runs of tasks created in the same millisecond end with, and what a hundred fences begin with.
-  local created, afterFence, hundred, hundredText = nil, nil, nil, nil
+  -- Of tasks created in the same millisecond: whether they are due, and what their runs end with. And what a hundred
+  -- fences begin with.
+  local created, isDue, afterFence, hundred, hundredText = nil, false, nil, nil, nil
   -- Characters as numbers: cutting out a text is dear.
   local byte = string.byte
   local PLAIN, KEYLESS = byte('n-', 1, 2)
+  local function isPlain(content)
+    local timing, key = byte(content, 27, 28)
+    return timing == PLAIN and key == KEYLESS
+  end
   for number = 1, #ids do
-    local id, content = ids[number], contents[number]
-    local createdThen, timing, key = nil, nil, nil
-    if content then
-      createdThen = sub(content, 13, 25)
-      timing, key = byte(content, 27, 28)
+    local id, content, entry = ids[number], contents[number], entries[number]
+    local createdThen = content and sub(content, 13, 25)
+    if createdThen and createdThen ~= created then
+      created, isDue = createdThen, createdThen <= now13
+      afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
     end
-    if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
+    if voided and entry and isVoid(entry, content, runs[number]) then
       count('void', -1)
-    elseif timing == PLAIN and key == KEYLESS and not runs[number] and createdThen <= now13 then
-      -- By far the most frequent kind: due when it was created, and never claimed before.
-      if createdThen ~= created then
-        created = createdThen
-        afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
-      end
+    elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
+      -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
       pending = pending + 1
       given = given + 1
       local last = (fence + given) % 100
@@ -251,12 +253,15 @@ if taken > 0 then
       saved[given * 2 - 1] = id
       saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
       held[given] = id
-      reply[replied + 1], reply[replied + 2] = id, content
-      replied = replied + 2
+      plainCount = plainCount + 1
+      plain[plainCount] = id
+      replied = replied + 1
+      reply[replied] = content
     else
       consider(id, content, runs[number], format('%013d', fence + given + 1))
     end
   end
+  reply[3] = table.concat(plain)
   callWithMany('ZREM', EXPIRY, urgent)
   callWithMany('HSET', RUN, saved)
   callWithMany('SADD', HELD .. session, held)
@@ -264,7 +269,7 @@ if taken > 0 then
   count('retrying', -retrying)
   count('running', pending + retrying)
 end
-if #reply == 2 then
+if #reply == 3 then
   if not paused then
     for _, line in ipairs({ LATER, BACKOFF }) do
       local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')

@@ -119,9 +119,9 @@ local function leave(id, content, run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
-  elseif (state == 's' or state == 'c') and not run.isPruned then
+  elseif state == 's' or state == 'c' then
     leaveEnded(DONE, id, tonumber(run.finished))
-  elseif state == 'f' and not run.isPruned then
+  elseif state == 'f' then
     leaveEnded(DEAD, id, tonumber(run.finished))
   end
   if (state == 'p' or state == 't' or state == 'z') and expiryOf(content) then

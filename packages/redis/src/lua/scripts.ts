@@ -152,7 +152,7 @@ local function take()
   end
 end
 
-local reply = { -1, 0 }
+local reply = { -1, 0, '' }
 if not paused then
   take()
 end
@@ -165,7 +165,8 @@ if taken > 0 then
   local tail = now13 .. NO_TIME .. '-'
   local saved, held, urgent = {}, {}, {}
   -- Counted by hand: \`#\` looks for the end of a table each time.
-  local given, replied = 0, 2
+  local given, replied, plainCount = 0, 3, 0
+  local plain = {}
   local pending, retrying = 0, 0
 
   -- Whether a task of the line may be given; it has left the line in any case.
@@ -232,26 +233,27 @@ if taken > 0 then
       'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
   end
 
-  -- What the runs of tasks created in the same millisecond end with, and what a hundred fences begin with.
-  local created, afterFence, hundred, hundredText = nil, nil, nil, nil
+  -- Of tasks created in the same millisecond: whether they are due, and what their runs end with. And what a hundred
+  -- fences begin with.
+  local created, isDue, afterFence, hundred, hundredText = nil, false, nil, nil, nil
   -- Characters as numbers: cutting out a text is dear.
   local byte = string.byte
   local PLAIN, KEYLESS = byte('n-', 1, 2)
+  local function isPlain(content)
+    local timing, key = byte(content, 27, 28)
+    return timing == PLAIN and key == KEYLESS
+  end
   for number = 1, #ids do
-    local id, content = ids[number], contents[number]
-    local createdThen, timing, key = nil, nil, nil
-    if content then
-      createdThen = sub(content, 13, 25)
-      timing, key = byte(content, 27, 28)
+    local id, content, entry = ids[number], contents[number], entries[number]
+    local createdThen = content and sub(content, 13, 25)
+    if createdThen and createdThen ~= created then
+      created, isDue = createdThen, createdThen <= now13
+      afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
     end
-    if voided and entries[number] and isVoid(entries[number], content, runs[number]) then
+    if voided and entry and isVoid(entry, content, runs[number]) then
       count('void', -1)
-    elseif timing == PLAIN and key == KEYLESS and not runs[number] and createdThen <= now13 then
-      -- By far the most frequent kind: due when it was created, and never claimed before.
-      if createdThen ~= created then
-        created = createdThen
-        afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
-      end
+    elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
+      -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
       pending = pending + 1
       given = given + 1
       local last = (fence + given) % 100
@@ -262,12 +264,15 @@ if taken > 0 then
       saved[given * 2 - 1] = id
       saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
       held[given] = id
-      reply[replied + 1], reply[replied + 2] = id, content
-      replied = replied + 2
+      plainCount = plainCount + 1
+      plain[plainCount] = id
+      replied = replied + 1
+      reply[replied] = content
     else
       consider(id, content, runs[number], format('%013d', fence + given + 1))
     end
   end
+  reply[3] = table.concat(plain)
   callWithMany('ZREM', EXPIRY, urgent)
   callWithMany('HSET', RUN, saved)
   callWithMany('SADD', HELD .. session, held)
@@ -275,7 +280,7 @@ if taken > 0 then
   count('retrying', -retrying)
   count('running', pending + retrying)
 end
-if #reply == 2 then
+if #reply == 3 then
   if not paused then
     for _, line in ipairs({ LATER, BACKOFF }) do
       local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')
@@ -1183,9 +1188,9 @@ local function leave(id, content, run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
-  elseif (state == 's' or state == 'c') and not run.isPruned then
+  elseif state == 's' or state == 'c' then
     leaveEnded(DONE, id, tonumber(run.finished))
-  elseif state == 'f' and not run.isPruned then
+  elseif state == 'f' then
     leaveEnded(DEAD, id, tonumber(run.finished))
   end
   if (state == 'p' or state == 't' or state == 'z') and expiryOf(content) then
@@ -1721,24 +1726,23 @@ end
 local runs = fetchMany(RUN, ids)
 -- The same task twice in one call: a lease settles at most once.
 local changed = packed == '' and {} or nil
--- Characters as numbers: cutting out a text of one is dear.
-local byte = string.byte
-local RUNNING, NONE, ZERO = byte('r-0', 1, 3)
 local saved, released, outputs = {}, {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
 local completed, outputCount, stale = 0, 0, 0
 local allGenerated = true
 
--- What a run has after its fence is the same for many tasks of one claim: whether it is ours and ends plainly, and what
--- it becomes, without and with an output.
-local before, isOurs, isSimple, after, afterOutput = nil, false, false, nil, nil
+-- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours and
+-- ends plainly, and what it becomes, without and with an output.
+local head, rest, isOurs, isSimple = '', '', false, false
+local endedHead, after, afterOutput = nil, nil, nil
 
-local function look(rest)
-  before = rest
-  isOurs, isSimple = sub(rest, 1, 16) == session, byte(rest, 61) == ZERO
-  if isOurs and isSimple then
+local function look(text)
+  head, rest = sub(text, 1, 4), sub(text, 28)
+  isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
+  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(rest, 61, 61) == '0'
+  if isSimple then
     local ended, marks = token .. sub(rest, 17, 46) .. now13 .. sub(rest, 60, 60), sub(rest, 62)
-    after, afterOutput = ended .. '0' .. marks, ended .. '1' .. marks
+    endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
   end
 end
 
@@ -1767,36 +1771,31 @@ for number = 1, total do
   local text = runs[number]
   local outcome = 's'
   if text and not (changed and changed[id]) then
-    local state, requested, begun, key = byte(text, 1, 4)
-    if state == RUNNING then
-      local rest = sub(text, 28)
-      if rest ~= before then
-        look(rest)
+    -- To put a text together and compare it is cheaper than to cut up the one that is there.
+    if text ~= head .. lease .. rest then
+      look(text)
+    end
+    if isOurs and text == head .. lease .. rest then
+      outcome = 'a'
+      local operation = place and sub(ARGV[place], 1, 1) or 'c'
+      if changed then
+        changed[id] = true
       end
-      -- The second text is there already if it is the same: that is cheaper than to put one together.
-      if isOurs and sub(text, 5, 27) == lease then
-        outcome = 'a'
-        local operation = place and sub(ARGV[place], 1, 1) or 'c'
-        if changed then
-          changed[id] = true
+      if isSimple and (operation == 'c' or operation == 'o') then
+        -- By far the most frequent end, without looking at the content.
+        completed = completed + 1
+        released[completed] = id
+        saved[completed * 2 - 1] = id
+        saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
+        allGenerated = allGenerated and #id == GENERATED
+        if operation == 'o' then
+          outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
+          outputCount = outputCount + 2
         end
-        if (operation == 'c' or operation == 'o') and isSimple and requested == NONE and key == ZERO then
-          -- By far the most frequent end, without looking at the content.
-          completed = completed + 1
-          released[completed] = id
-          saved[completed * 2 - 1] = id
-          saved[completed * 2] = (begun == ZERO and 's-00' or 's-10') .. lease
-            .. (operation == 'c' and after or afterOutput)
-          allGenerated = allGenerated and #id == GENERATED
-          if operation == 'o' then
-            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
-            outputCount = outputCount + 2
-          end
-        else
-          endWith(id, operation, place, text)
-        end
+      else
+        endWith(id, operation, place, text)
       end
-    elseif sub(text, 15, 43) == sub(lease, 11) .. token then
+    elseif sub(text, 1, 1) ~= 'r' and sub(text, 15, 43) == sub(lease, 11) .. token then
       -- This very call has been carried out before, and its answer was lost.
       outcome = 'a'
     end
@@ -1895,33 +1894,59 @@ end
 
 local pruned = 0
 
+-- Removes ended tasks that have left their line. All at once: a call for each of what they have would cost three times
+-- as much, and a queue that is full of ended tasks removes as many as it runs.
+local function remove(ids, field)
+  local runs = fetchMany(RUN, ids)
+  local gone, extras = {}, {}
+  for number, id in ipairs(ids) do
+    local text = runs[number]
+    -- Whatever is in a line by mistake must not be lost with it.
+    if text and counted[sub(text, 1, 1)] == field then
+      gone[#gone + 1] = id
+      if sub(text, 88, 92) ~= '00000' then
+        for mark = 1, 5 do
+          extras[#extras + 1] = markLetters[mark] .. id
+        end
+      end
+    end
+  end
+  callWithMany('HDEL', MORE, extras)
+  callWithMany('HDEL', TASK, gone)
+  callWithMany('HDEL', RUN, gone)
+  callWithMany('ZREM', INDEX, gone)
+  count(field, -#gone)
+  dropped = dropped + #gone
+  for _, id in ipairs(gone) do
+    ended[#ended + 1] = id
+  end
+end
+
 -- Takes what is old, or too much, off the head of a line of ended tasks.
 local function prune(line, field, keptMs, keptCount)
   local excess = keptCount >= 0 and tonumber(call('HGET', META, field) or 0) - keptCount or 0
+  local ids = {}
   while pruned < most do
     local entry, finished = unpack(call('ZRANGE', line, 0, 0, 'WITHSCORES'))
     local isOld = entry and keptMs >= 0 and tonumber(finished) <= now - keptMs
     if not entry or not (isOld or excess > 0) then
-      return
+      break
     end
-    local ids = idsIn(entry)
-    local total = math.min(#ids, most - pruned, isOld and #ids or excess)
+    local together = idsIn(entry)
+    local total = math.min(#together, most - pruned, isOld and #together or excess)
     call('ZREM', line, entry)
-    if total < #ids then
-      call('ZADD', line, finished, entryOf(ids, total + 1))
+    if total < #together then
+      call('ZADD', line, finished, entryOf(together, total + 1))
     end
     for number = 1, total do
-      local id = ids[number]
-      local content = call('HGET', TASK, id)
-      if content then
-        local run = readRun(call('HGET', RUN, id), content)
-        run.isPruned = true
-        drop(id, content, run)
-      end
+      ids[#ids + 1] = together[number]
     end
     pruned, excess = pruned + total, excess - total
   end
-  more = 1
+  if pruned >= most then
+    more = 1
+  end
+  remove(ids, field)
 end
 
 -- Void entries must not pile up where nobody claims.

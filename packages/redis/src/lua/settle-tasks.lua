@@ -24,24 +24,23 @@ end
 local runs = fetchMany(RUN, ids)
 -- The same task twice in one call: a lease settles at most once.
 local changed = packed == '' and {} or nil
--- Characters as numbers: cutting out a text of one is dear.
-local byte = string.byte
-local RUNNING, NONE, ZERO = byte('r-0', 1, 3)
 local saved, released, outputs = {}, {}, {}
 -- Counted by hand: `#` looks for the end of a table each time.
 local completed, outputCount, stale = 0, 0, 0
 local allGenerated = true
 
--- What a run has after its fence is the same for many tasks of one claim: whether it is ours and ends plainly, and what
--- it becomes, without and with an output.
-local before, isOurs, isSimple, after, afterOutput = nil, false, false, nil, nil
+-- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours and
+-- ends plainly, and what it becomes, without and with an output.
+local head, rest, isOurs, isSimple = '', '', false, false
+local endedHead, after, afterOutput = nil, nil, nil
 
-local function look(rest)
-  before = rest
-  isOurs, isSimple = sub(rest, 1, 16) == session, byte(rest, 61) == ZERO
-  if isOurs and isSimple then
+local function look(text)
+  head, rest = sub(text, 1, 4), sub(text, 28)
+  isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
+  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(rest, 61, 61) == '0'
+  if isSimple then
     local ended, marks = token .. sub(rest, 17, 46) .. now13 .. sub(rest, 60, 60), sub(rest, 62)
-    after, afterOutput = ended .. '0' .. marks, ended .. '1' .. marks
+    endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
   end
 end
 
@@ -70,36 +69,31 @@ for number = 1, total do
   local text = runs[number]
   local outcome = 's'
   if text and not (changed and changed[id]) then
-    local state, requested, begun, key = byte(text, 1, 4)
-    if state == RUNNING then
-      local rest = sub(text, 28)
-      if rest ~= before then
-        look(rest)
+    -- To put a text together and compare it is cheaper than to cut up the one that is there.
+    if text ~= head .. lease .. rest then
+      look(text)
+    end
+    if isOurs and text == head .. lease .. rest then
+      outcome = 'a'
+      local operation = place and sub(ARGV[place], 1, 1) or 'c'
+      if changed then
+        changed[id] = true
       end
-      -- The second text is there already if it is the same: that is cheaper than to put one together.
-      if isOurs and sub(text, 5, 27) == lease then
-        outcome = 'a'
-        local operation = place and sub(ARGV[place], 1, 1) or 'c'
-        if changed then
-          changed[id] = true
+      if isSimple and (operation == 'c' or operation == 'o') then
+        -- By far the most frequent end, without looking at the content.
+        completed = completed + 1
+        released[completed] = id
+        saved[completed * 2 - 1] = id
+        saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
+        allGenerated = allGenerated and #id == GENERATED
+        if operation == 'o' then
+          outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
+          outputCount = outputCount + 2
         end
-        if (operation == 'c' or operation == 'o') and isSimple and requested == NONE and key == ZERO then
-          -- By far the most frequent end, without looking at the content.
-          completed = completed + 1
-          released[completed] = id
-          saved[completed * 2 - 1] = id
-          saved[completed * 2] = (begun == ZERO and 's-00' or 's-10') .. lease
-            .. (operation == 'c' and after or afterOutput)
-          allGenerated = allGenerated and #id == GENERATED
-          if operation == 'o' then
-            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
-            outputCount = outputCount + 2
-          end
-        else
-          endWith(id, operation, place, text)
-        end
+      else
+        endWith(id, operation, place, text)
       end
-    elseif sub(text, 15, 43) == sub(lease, 11) .. token then
+    elseif sub(text, 1, 1) ~= 'r' and sub(text, 15, 43) == sub(lease, 11) .. token then
       -- This very call has been carried out before, and its answer was lost.
       outcome = 'a'
     end
