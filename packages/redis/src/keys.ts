@@ -24,8 +24,9 @@ import { ConfigurationError } from '@millrace/core';
  * | `Q:expiry` | sorted set | waiting tasks that must start in time, by that instant |
  * | `Q:done`, `Q:dead` | sorted set | ended tasks by when they ended, one or, after a zero byte, those that one settle completed |
  * | `Q:session` | sorted set | sessions that claimed from this queue, by the end of their lease |
- * | `Q:held:<session>` | set | tasks a session runs |
- * | `Q:stop:<session>` | set | of these, the ones that shall stop |
+ * | `Q:worker` | hash | session → its instance and host, for the runs of the tasks it holds |
+ * | `Q:held:<session>` | hash | tasks a session runs, see `lua/held.lua` |
+ * | `Q:stop:<session>` | set | of its tasks, the ones that shall stop |
  * | `Q:work`, `Q:stop`, `Q:ended` | channel | something is due; a session shall look at its stops; tasks have ended |
  */
 export class Keys {

@@ -9,31 +9,31 @@ export interface Script {
   readonly sha: string;
 }
 
-const { record, place, fresh, endRun } = lua;
+const { record, held, place, fresh, endRun } = lua;
 
 /** Each script after the libraries it may use. */
 const texts: Readonly<Record<ScriptName, readonly string[]>> = {
-  beatSession: [record, lua.beatSession],
-  claimTasks: [record, place, fresh, lua.claimTasks],
-  claimTheseTasks: [record, place, lua.claimTheseTasks],
+  beatSession: [record, held, lua.beatSession],
+  claimTasks: [record, held, place, fresh, lua.claimTasks],
+  claimTheseTasks: [record, held, place, lua.claimTheseTasks],
   lockIds: [lua.lockIds],
   unlockIds: [lua.unlockIds],
-  controlTasks: [record, place, lua.controlTasks],
-  enqueueTasks: [record, place, fresh, lua.enqueueTasks],
-  findOverdue: [record, place, fresh, lua.findOverdue],
+  controlTasks: [record, held, place, lua.controlTasks],
+  enqueueTasks: [record, held, place, fresh, lua.enqueueTasks],
+  findOverdue: [record, held, place, fresh, lua.findOverdue],
   findTasks: [record, lua.findTasks],
-  leaveQueue: [record, place, endRun, lua.leaveQueue],
-  lookForMaintenance: [record, place, fresh, lua.lookForMaintenance],
-  lookForWork: [record, place, fresh, lua.lookForWork],
-  pauseQueue: [record, place, lua.pauseQueue],
-  purgeQueue: [record, place, fresh, lua.purgeQueue],
-  queueStats: [record, place, fresh, lua.queueStats],
-  readHeld: [record, lua.readHeld],
+  leaveQueue: [record, held, place, endRun, lua.leaveQueue],
+  lookForMaintenance: [record, held, place, fresh, lua.lookForMaintenance],
+  lookForWork: [record, held, place, fresh, lua.lookForWork],
+  pauseQueue: [record, held, place, lua.pauseQueue],
+  purgeQueue: [record, held, place, fresh, lua.purgeQueue],
+  queueStats: [record, held, place, fresh, lua.queueStats],
+  readHeld: [record, held, lua.readHeld],
   readTasks: [record, lua.readTasks],
-  reportTasks: [record, place, lua.reportTasks],
-  scanTasks: [record, place, lua.scanTasks],
-  settleTasks: [record, place, endRun, lua.settleTasks],
-  tendQueue: [record, place, fresh, endRun, lua.tendQueue],
+  reportTasks: [record, held, place, lua.reportTasks],
+  scanTasks: [record, held, place, lua.scanTasks],
+  settleTasks: [record, held, place, endRun, lua.settleTasks],
+  tendQueue: [record, held, place, fresh, endRun, lua.tendQueue],
   watchTasks: [record, lua.watchTasks],
 };
 

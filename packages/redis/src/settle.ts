@@ -167,22 +167,8 @@ async function applyInQueues<T extends { readonly lease: Lease }>(
   kind: HolderScript<T>,
 ): Promise<SettleOutcome[]> {
   const outcomes = new Array<SettleOutcome>(operations.length).fill('stale');
-  const byQueue = new Map<string, number[]>();
-  let lastQueue: string | undefined;
-  let mine: number[] = [];
-  for (let index = 0; index < operations.length; index++) {
-    const { lease } = operations[index] as T;
-    const queue = isPlausible(lease, context.sessionId) ? context.queueOf(lease.taskId) : undefined;
-    if (queue === undefined) continue;
-    if (queue !== lastQueue) {
-      mine = byQueue.get(queue) ?? [];
-      byQueue.set(queue, mine);
-      lastQueue = queue;
-    }
-    mine.push(index);
-  }
   const parts: Promise<void>[] = [];
-  for (const [queue, mine] of byQueue) {
+  for (const [queue, mine] of groupByQueue(context, operations)) {
     // All leave at once: a connection keeps the order of what is sent on it.
     for (let from = 0; from < mine.length; from += mostInScript) {
       parts.push(applyPart(context, kind, queue, operations, mine.slice(from, from + mostInScript), outcomes));
@@ -190,6 +176,28 @@ async function applyInQueues<T extends { readonly lease: Lease }>(
   }
   await Promise.all(parts);
   return outcomes;
+}
+
+/** Indexes of the operations on tasks of each queue, in order, without those on tasks the session does not hold. */
+function groupByQueue(
+  { sessionId, queueOf }: HolderContext,
+  operations: readonly { readonly lease: Lease }[],
+): ReadonlyMap<string, readonly number[]> {
+  const groups = new Map<string, number[]>();
+  let lastQueue: string | undefined;
+  let mine: number[] = [];
+  for (let index = 0; index < operations.length; index++) {
+    const { lease } = operations[index] as { readonly lease: Lease };
+    const queue = isPlausible(lease, sessionId) ? queueOf(lease.taskId) : undefined;
+    if (queue === undefined) continue;
+    if (queue !== lastQueue) {
+      mine = groups.get(queue) ?? [];
+      groups.set(queue, mine);
+      lastQueue = queue;
+    }
+    mine.push(index);
+  }
+  return groups;
 }
 
 /** Sends one script until its outcome is known, or until the time is over. */
@@ -210,17 +218,11 @@ async function applyPart<T extends { readonly lease: Lease }>(
     try {
       const call = { op: kind.op, timeoutMs: Math.max(1, left), durable: kind.endsLease };
       const letters = String(await orLost(connection.run(kind.script, keys.queue(queue), args, call), lost));
-      for (let position = 0; position < indexes.length; position++) {
-        const index = indexes[position] as number;
-        if (letters === allApplied || letters[position] === 'a') {
-          outcomes[index] = 'applied';
-          continue;
-        }
-        const { taskId } = (operations[index] as T).lease;
-        // Not held any more: another settle of the same lease was answered meanwhile, and this one came second.
-        const mayBeFirst = kind.endsLease && answerLost && queueOf(taskId) !== undefined;
-        outcomes[index] = judgeStale(mayBeFirst, lost.aborted);
-      }
+      // Not held any more: another settle of the same lease was answered meanwhile, and this one came second.
+      const isFirst = (taskId: string): boolean => kind.endsLease && answerLost && queueOf(taskId) !== undefined;
+      noteOutcomes(outcomes, indexes, letters, (index) => {
+        return judgeStale(isFirst((operations[index] as T).lease.taskId), lost.aborted);
+      });
       return;
     } catch (error) {
       for (const index of indexes) outcomes[index] = 'unknown';
@@ -232,6 +234,20 @@ async function applyPart<T extends { readonly lease: Lease }>(
       if (clock.monotonic() + pauseMs >= until) return;
       await sleep(pauseMs, lost, clock);
     }
+  }
+}
+
+/** Apart from what waits for the server: a loop is made fast together with all that is around it. */
+function noteOutcomes(
+  outcomes: SettleOutcome[],
+  indexes: readonly number[],
+  letters: string,
+  judge: (index: number) => SettleOutcome,
+): void {
+  const all = letters === allApplied;
+  for (let position = 0; position < indexes.length; position++) {
+    const index = indexes[position] as number;
+    outcomes[index] = all || letters[position] === 'a' ? 'applied' : judge(index);
   }
 }
 

@@ -193,7 +193,8 @@ export function readRecord(id: string, queue: string, parts: readonly string[], 
   const { createdAt, dueAt, expiresAt, priority, fields, input } = readContent(contentText);
   const { name, key, group, owner, maxAttempts, version, timeoutMs, headers } = fields;
   const hasRun = run !== '';
-  const runAt = hasRun ? Number(run.slice(43, 60)) : dueAt;
+  // Dashes stand for when it was created.
+  const runAt = hasRun && run[44] !== '-' ? Number(run.slice(43, 60)) : dueAt;
   const stored = stateLetters[hasRun ? (run[0] as string) : 'p'] as TaskState;
   const optional: Partial<Mutable<TaskRecord>> = {
     input,

@@ -1,4 +1,4 @@
--- Gives due tasks of one queue to a session. Uses record.lua, place.lua and fresh.lua.
+-- Gives due tasks of one queue to a session. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: 1 session; 2 its time to live; 3 whether it may be new to this queue; 4 worker (instance, zero byte, host);
 --   5 limit; 6 lowest priority to give; 7 how long the caller will sleep when there is nothing; 8- names.
 -- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); the fence before
@@ -17,6 +17,7 @@ if lease then
   end
 elseif ARGV[3] == '1' then
   call('ZADD', SESSION, now + ttl, session)
+  call('HSET', WORKER, session, worker)
 else
   return { 'lost' }
 end
@@ -152,7 +153,7 @@ if taken > 0 then
   local fence = call('HINCRBY', META, 'fence', #ids) - #ids
   reply[2] = fence
   local tail = now13 .. NO_TIME .. '-'
-  local saved, held, urgent = {}, {}, {}
+  local saved, urgent, alone = {}, {}, {}
   -- Counted by hand: `#` looks for the end of a table each time.
   local given, replied, plainCount = 0, 3, 0
   local plain = {}
@@ -180,10 +181,10 @@ if taken > 0 then
     return true
   end
 
-  local function give(id, content, checkpoint, lease, run)
+  local function give(id, content, checkpoint, lease, run, fence13)
     given = given + 1
     saved[given * 2 - 1], saved[given * 2] = id, run
-    held[given] = id
+    alone[#alone + 1], alone[#alone + 2] = fence13, id
     reply[replied + 1], reply[replied + 2] = '\0' .. lease .. (checkpoint and '1' or '0') .. id, content
     replied = replied + 2
     if checkpoint then
@@ -219,12 +220,13 @@ if taken > 0 then
     end
     local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
     give(id, content, checkpoint, attempt .. fence13 .. due,
-      'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
+      'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
   end
 
-  -- Of tasks created in the same millisecond: whether they are due, and what their runs end with. And what a hundred
-  -- fences begin with.
-  local created, isDue, afterFence, hundred, hundredText = nil, false, nil, nil, nil
+  -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end with.
+  local created, isDue, hundred, hundredText = nil, false, nil, nil
+  local claim = format('%013d', fence + 1)
+  local afterFence = session .. now13 .. claim
   -- Characters as numbers: cutting out a text is dear.
   local byte = string.byte
   local PLAIN, KEYLESS = byte('n-', 1, 2)
@@ -237,7 +239,6 @@ if taken > 0 then
     local createdThen = content and sub(content, 13, 25)
     if createdThen and createdThen ~= created then
       created, isDue = createdThen, createdThen <= now13
-      afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
     end
     if voided and entry and isVoid(entry, content, runs[number]) then
       count('void', -1)
@@ -252,7 +253,6 @@ if taken > 0 then
       end
       saved[given * 2 - 1] = id
       saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
-      held[given] = id
       plainCount = plainCount + 1
       plain[plainCount] = id
       replied = replied + 1
@@ -261,10 +261,13 @@ if taken > 0 then
       consider(id, content, runs[number], format('%013d', fence + given + 1))
     end
   end
-  reply[3] = table.concat(plain)
+  holdAlone(session, alone)
+  if plainCount > 0 then
+    reply[3] = table.concat(plain)
+    holdTogether(session, claim, reply[3], plainCount)
+  end
   callWithMany('ZREM', EXPIRY, urgent)
   callWithMany('HSET', RUN, saved)
-  callWithMany('SADD', HELD .. session, held)
   count('pending', -pending)
   count('retrying', -retrying)
   count('running', pending + retrying)

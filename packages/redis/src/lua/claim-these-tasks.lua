@@ -1,5 +1,5 @@
--- Gives tasks of one queue to a session by their ids, and says of each that it does not get why not. Uses record.lua and
--- place.lua.
+-- Gives tasks of one queue to a session by their ids, and says of each that it does not get why not. Uses record.lua,
+-- held.lua and place.lua.
 -- Arguments: 1 session; 2 its time to live; 3 whether it may be new to this queue; 4 worker (instance, zero byte, host);
 --   5- ids, each once.
 -- Result: 'lost' for a session that is over; else per id a text, empty when this queue does not have it: c given, and
@@ -44,6 +44,7 @@ end
 local function give(id, content, run)
   if given == 0 and not lease then
     call('ZADD', SESSION, now + ttl, session)
+    call('HSET', WORKER, session, worker)
   end
   given = given + 1
   leave(id, content, run)
@@ -56,7 +57,7 @@ local function give(id, content, run)
   run.started, run.finished, run.failure = now13, NO_TIME, '-'
   enter(id, content, run)
   save(id, run)
-  call('SADD', HELD .. session, id)
+  holdAlone(session, { run.fence, id })
   local checkpoint = kept(id, run, 'checkpoint')
   reply[#reply + 1] = 'c' .. format('%010d', run.attempt) .. run.fence .. signed(run.due)
     .. (checkpoint and '1' or '0') .. id

@@ -1,4 +1,4 @@
--- What users do to tasks of one queue. The rules are `transitions` of @millrace/core. Uses record.lua and place.lua.
+-- What users do to tasks of one queue. The rules are `transitions` of @millrace/core. Uses record.lua, held.lua and place.lua.
 -- Arguments: 1 operation: cancel, pause, resume, rerun, reschedule, update, remove; 2 what it needs, as JSON:
 --   reschedule [delay or false, instant or false], update [priority or false, group or false, owner or false, whether
 --   there is an input]; 3 the input; 4- ids.

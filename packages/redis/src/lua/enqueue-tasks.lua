@@ -1,4 +1,4 @@
--- Stores tasks of one queue. Uses record.lua, place.lua and fresh.lua.
+-- Stores tasks of one queue. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: 1 most tasks that may wait, 0 for no limit; 2 names in order as JSON, each with how many tasks in a row
 --   have it; 3 JSON object, by the number of the task, of what is not plain:
 --   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 number of tasks; 5 ids one

@@ -1,4 +1,4 @@
--- Tasks of one queue that wait although they have been due for some time. Uses record.lua, place.lua and fresh.lua.
+-- Tasks of one queue that wait although they have been due for some time. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: 1 due for how long, milliseconds; 2 most tasks.
 -- Result: per task, the one due longest first: its name; its priority (1) and id. None of a queue that is paused, and
 --   none that is over its time.

@@ -1,4 +1,4 @@
--- Whether a queue needs a round of maintenance. Uses record.lua, place.lua and fresh.lua.
+-- Whether a queue needs a round of maintenance. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: as 3 to 6 of tend-queue.lua.
 -- Result: 1 or 0.
 -- Cost: O(log n).

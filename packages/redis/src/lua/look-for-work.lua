@@ -1,4 +1,4 @@
--- Where in one queue a claim of several would find something. Uses record.lua, place.lua and fresh.lua.
+-- Where in one queue a claim of several would find something. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: 1 how long the caller will sleep when there is nothing; 2- names.
 -- Result: the highest priority that is due for these names, -1 if none is; milliseconds until something may be, -1 for
 --   nothing.

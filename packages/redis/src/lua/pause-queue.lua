@@ -1,4 +1,4 @@
--- Pauses a queue, or resumes it and wakes who waits for it. Uses record.lua and place.lua.
+-- Pauses a queue, or resumes it and wakes who waits for it. Uses record.lua, held.lua and place.lua.
 -- Arguments: 1 pause or resume.
 -- Result: none.
 -- Cost: O(1).

@@ -1,4 +1,4 @@
--- Library after record.lua: keeps a queue's lines, sets and counters true while tasks change, and tells those who
+-- Library after held.lua: keeps a queue's lines, sets and counters true while tasks change, and tells those who
 -- sleep. Whoever changes a task takes it out with `leave`, changes it, and puts it back with `enter`.
 --
 -- Redis refuses a script for want of memory at its first write only. `mayFinish` makes a write that needs none the
@@ -115,7 +115,7 @@ local function leave(id, content, run)
   elseif state == 'z' then
     call('SREM', PAUSED, id)
   elseif state == 'r' then
-    call('SREM', HELD .. run.holder, id)
+    letGo(run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
@@ -206,6 +206,11 @@ local function finish(id, content, run)
 end
 
 local function save(id, run)
+  if run.claim then
+    -- It is written down whole now, so it stands for itself.
+    letGo(run)
+    holdAlone(run.holder, { run.fence, id })
+  end
   call('HSET', RUN, id, writeRun(run))
 end
 

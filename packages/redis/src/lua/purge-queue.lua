@@ -1,4 +1,4 @@
--- Removes waiting tasks of a queue. Uses record.lua, place.lua and fresh.lua.
+-- Removes waiting tasks of a queue. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: 1 most tasks to remove by this call.
 -- Result: how many were removed; whether there may be more.
 -- Cost: O(log n) per task, O(1) per name in use.

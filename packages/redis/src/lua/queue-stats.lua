@@ -1,4 +1,4 @@
--- Numbers of one queue. Uses record.lua, place.lua and fresh.lua.
+-- Numbers of one queue. Uses record.lua, held.lua, place.lua and fresh.lua.
 -- Arguments: none.
 -- Result: 1 if it is paused; pending, scheduled, retrying, running and paused tasks; age of the oldest due task, -1 if
 --   there is none.

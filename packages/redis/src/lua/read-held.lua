@@ -1,4 +1,5 @@
--- What a session holds in one queue beyond what it knows of: answers to claims that got lost. Uses record.lua.
+-- What a session holds in one queue beyond what it knows of: answers to claims that got lost. Uses record.lua
+-- and held.lua.
 -- Arguments: 1 session; 2- ids it knows of.
 -- Result: per task two or three texts, as claim-tasks.lua gives them.
 -- Cost: O(tasks held by the session).
@@ -7,14 +8,12 @@ for at = 2, #ARGV do
   known[ARGV[at]] = true
 end
 local reply = {}
-for _, id in ipairs(call('SMEMBERS', HELD .. ARGV[1])) do
-  local text = not known[id] and call('HGET', RUN, id) or nil
-  local content = text and call('HGET', TASK, id)
-  if content and sub(text, 28, 43) == ARGV[1] and sub(text, 1, 1) == 'r' then
+eachHeld(ARGV[1], function(id, text, content)
+  if not known[id] then
     local checkpoint = sub(text, 90, 90) == '1' and call('HGET', MORE, 'k' .. id) or nil
-    reply[#reply + 1] = sub(text, 5, 27) .. sub(text, 44, 60) .. (checkpoint and '1' or '0') .. id
+    reply[#reply + 1] = sub(text, 5, 27) .. signed(readRun(text, content).due) .. (checkpoint and '1' or '0') .. id
     reply[#reply + 1] = content
     reply[#reply + 1] = checkpoint
   end
-end
+end)
 return reply

@@ -11,7 +11,7 @@ for at = 1, #ARGV do
   if not content then
     reply[at + 1] = ''
   else
-    local run = call('HGET', RUN, id) or ''
+    local run = wholeRun(call('HGET', RUN, id) or '')
     local parts = { content, run }
     for number, letter in ipairs(letters) do
       local mark = sub(run, 87 + number, 87 + number)

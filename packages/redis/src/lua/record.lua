@@ -14,6 +14,9 @@
 --   1 state   2 stop requested   3 begun   4 key taken   5-14 attempt   15-27 fence   28-43 holder, or who settled it
 --   44-60 due   61-73 started   74-86 finished   87 kind of failure   88-92 has output, progress, checkpoint, errors, log
 --   93- instance, zero byte, host
+-- Due may be all dashes: when the task was created. And the first run of a task that was due then is cut short until
+-- anything else is to be said of it: 1-43 as above, 44-56 started, 57-69 claim (see held.lua). Its worker is that of its
+-- holder, in WORKER.
 -- States: p pending, t retrying, r running, z paused, s succeeded, f failed, c cancelled.
 local call = redis.call
 local sub, format, find = string.sub, string.format, string.find
@@ -22,7 +25,7 @@ local TASK, RUN, MORE, META = base .. ':task', base .. ':run', base .. ':more', 
 local KEY, NAMES, READY, FRESH = base .. ':key', base .. ':names', base .. ':ready:', base .. ':fresh:'
 local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
-local DONE, DEAD, SESSION = base .. ':done', base .. ':dead', base .. ':session'
+local DONE, DEAD, SESSION, WORKER = base .. ':done', base .. ':dead', base .. ':session', base .. ':worker'
 local HELD, STOP = base .. ':held:', base .. ':stop:'
 
 local clock = call('TIME')
@@ -102,6 +105,16 @@ local function nameOf(content)
   return sub(content, from, find(content, '\0', from, true) - 1)
 end
 
+-- Characters of a run that is cut short.
+local SHORT = 69
+
+local function wholeRun(text)
+  if #text ~= SHORT then
+    return text
+  end
+  return sub(text, 1, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000' .. (call('HGET', WORKER, sub(text, 28, 43)) or '')
+end
+
 local function readRun(text, content)
   if not text then
     return {
@@ -111,17 +124,22 @@ local function readRun(text, content)
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }
   end
+  local claim = #text == SHORT and sub(text, 57) or nil
+  text = wholeRun(text)
   return {
     state = sub(text, 1, 1), requested = sub(text, 2, 2), begun = sub(text, 3, 3), key = sub(text, 4, 4),
     attempt = tonumber(sub(text, 5, 14)), fence = sub(text, 15, 27), holder = sub(text, 28, 43),
-    due = tonumber(sub(text, 44, 60)), started = sub(text, 61, 73), finished = sub(text, 74, 86),
+    due = tonumber(sub(text, 44, 60)) or (content and tonumber(firstDueOf(content))),
+    started = sub(text, 61, 73), finished = sub(text, 74, 86),
     failure = sub(text, 87, 87), marks = sub(text, 88, 92), worker = sub(text, 93),
+    claim = claim,
   }
 end
 
 local function writeRun(run)
   return run.state .. run.requested .. run.begun .. run.key .. format('%010d', run.attempt) .. run.fence
-    .. run.holder .. signed(run.due) .. run.started .. run.finished .. run.failure .. run.marks .. run.worker
+    .. run.holder .. (run.due and signed(run.due) or NEVER) .. run.started .. run.finished .. run.failure .. run.marks
+    .. run.worker
 end
 
 -- unpack() takes some thousands of values at most.

@@ -1,4 +1,4 @@
--- Keeps what holders report of their running tasks. Uses record.lua and place.lua.
+-- Keeps what holders report of their running tasks. Uses record.lua, held.lua and place.lua.
 -- Arguments: 1 session; 2 most log lines; then per report five: id; attempt (10) fence (13) and 1 if it has begun;
 --   progress and checkpoint, each with a leading 1 if there is one; log lines, or an empty text.
 -- Result: an outcome per report: a applied, s stale.

@@ -1,4 +1,4 @@
--- Looks through tasks of one queue, from a given id downwards. Uses record.lua and place.lua.
+-- Looks through tasks of one queue, from a given id downwards. Uses record.lua, held.lua and place.lua.
 -- Arguments: 1 where to begin, in the form of ZREVRANGEBYLEX; 2 most tasks to look at; 3 most to find; 4 filter as JSON:
 --   {states, names: objects with true by letter or name, owner, group, key}, each only if it is asked for; 5 how many
 --   ids have to enter the index first, empty for all that wait to.

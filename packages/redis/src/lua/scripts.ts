@@ -6,7 +6,7 @@ if not lease or tonumber(lease) <= now then
   return { 0, 0 }
 end
 call('ZADD', SESSION, 'XX', now + tonumber(ARGV[2]), session)
-local reply = { 1, call('SCARD', HELD .. session) }
+local reply = { 1, countHeld(session) }
 for _, id in ipairs(call('SMEMBERS', STOP .. session)) do
   local text = call('HGET', RUN, id)
   if text and sub(text, 28, 43) == session and sub(text, 2, 2) ~= '-' then
@@ -28,6 +28,7 @@ if lease then
   end
 elseif ARGV[3] == '1' then
   call('ZADD', SESSION, now + ttl, session)
+  call('HSET', WORKER, session, worker)
 else
   return { 'lost' }
 end
@@ -163,7 +164,7 @@ if taken > 0 then
   local fence = call('HINCRBY', META, 'fence', #ids) - #ids
   reply[2] = fence
   local tail = now13 .. NO_TIME .. '-'
-  local saved, held, urgent = {}, {}, {}
+  local saved, urgent, alone = {}, {}, {}
   -- Counted by hand: \`#\` looks for the end of a table each time.
   local given, replied, plainCount = 0, 3, 0
   local plain = {}
@@ -191,10 +192,10 @@ if taken > 0 then
     return true
   end
 
-  local function give(id, content, checkpoint, lease, run)
+  local function give(id, content, checkpoint, lease, run, fence13)
     given = given + 1
     saved[given * 2 - 1], saved[given * 2] = id, run
-    held[given] = id
+    alone[#alone + 1], alone[#alone + 2] = fence13, id
     reply[replied + 1], reply[replied + 2] = '\\0' .. lease .. (checkpoint and '1' or '0') .. id, content
     replied = replied + 2
     if checkpoint then
@@ -230,12 +231,13 @@ if taken > 0 then
     end
     local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
     give(id, content, checkpoint, attempt .. fence13 .. due,
-      'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
+      'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
   end
 
-  -- Of tasks created in the same millisecond: whether they are due, and what their runs end with. And what a hundred
-  -- fences begin with.
-  local created, isDue, afterFence, hundred, hundredText = nil, false, nil, nil, nil
+  -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end with.
+  local created, isDue, hundred, hundredText = nil, false, nil, nil
+  local claim = format('%013d', fence + 1)
+  local afterFence = session .. now13 .. claim
   -- Characters as numbers: cutting out a text is dear.
   local byte = string.byte
   local PLAIN, KEYLESS = byte('n-', 1, 2)
@@ -248,7 +250,6 @@ if taken > 0 then
     local createdThen = content and sub(content, 13, 25)
     if createdThen and createdThen ~= created then
       created, isDue = createdThen, createdThen <= now13
-      afterFence = session .. '+000' .. created .. tail .. '00000' .. worker
     end
     if voided and entry and isVoid(entry, content, runs[number]) then
       count('void', -1)
@@ -263,7 +264,6 @@ if taken > 0 then
       end
       saved[given * 2 - 1] = id
       saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
-      held[given] = id
       plainCount = plainCount + 1
       plain[plainCount] = id
       replied = replied + 1
@@ -272,10 +272,13 @@ if taken > 0 then
       consider(id, content, runs[number], format('%013d', fence + given + 1))
     end
   end
-  reply[3] = table.concat(plain)
+  holdAlone(session, alone)
+  if plainCount > 0 then
+    reply[3] = table.concat(plain)
+    holdTogether(session, claim, reply[3], plainCount)
+  end
   callWithMany('ZREM', EXPIRY, urgent)
   callWithMany('HSET', RUN, saved)
-  callWithMany('SADD', HELD .. session, held)
   count('pending', -pending)
   count('retrying', -retrying)
   count('running', pending + retrying)
@@ -340,6 +343,7 @@ end
 local function give(id, content, run)
   if given == 0 and not lease then
     call('ZADD', SESSION, now + ttl, session)
+    call('HSET', WORKER, session, worker)
   end
   given = given + 1
   leave(id, content, run)
@@ -352,7 +356,7 @@ local function give(id, content, run)
   run.started, run.finished, run.failure = now13, NO_TIME, '-'
   enter(id, content, run)
   save(id, run)
-  call('SADD', HELD .. session, id)
+  holdAlone(session, { run.fence, id })
   local checkpoint = kept(id, run, 'checkpoint')
   reply[#reply + 1] = 'c' .. format('%010d', run.attempt) .. run.fence .. signed(run.due)
     .. (checkpoint and '1' or '0') .. id
@@ -986,20 +990,86 @@ local function sortInAll(most)
   return most - left
 end`;
 
-export const leaveQueue: string = `local session = ARGV[1]
-mayFinish()
-for _, id in ipairs(call('SRANDMEMBER', HELD .. session, ARGV[3])) do
-  local text, content = call('HGET', RUN, id), call('HGET', TASK, id)
-  if text and content and sub(text, 28, 43) == session and sub(text, 1, 1) == 'r' then
-    endRun(id, content, readRun(text, content), 'r', ARGV[2])
-  else
-    call('SREM', HELD .. session, id)
+export const held: string = `local function holdAlone(session, entries)
+  callWithMany('HSET', HELD .. session, entries)
+end
+
+-- \`ids\` is one text, each as long as one made here. \`claim\` is the fence of the first that was given.
+local function holdTogether(session, claim, ids, total)
+  call('HSET', HELD .. session, 'b' .. claim, ids, 'o' .. claim, total)
+end
+
+local function letGoOfSome(session, claim, total)
+  if call('HINCRBY', HELD .. session, 'o' .. claim, -total) <= 0 then
+    call('HDEL', HELD .. session, 'o' .. claim, 'b' .. claim)
   end
 end
-local left = call('SCARD', HELD .. session)
-if left == 0 then
+
+local function letGo(run)
+  if run.claim then
+    letGoOfSome(run.holder, run.claim, 1)
+    run.claim = nil
+  else
+    call('HDEL', HELD .. run.holder, run.fence)
+  end
+end
+
+local function countHeld(session)
+  local entries, total = call('HGETALL', HELD .. session), 0
+  for at = 1, #entries, 2 do
+    local kind = sub(entries[at], 1, 1)
+    if kind == 'o' then
+      total = total + tonumber(entries[at + 1])
+    elseif kind ~= 'b' then
+      total = total + 1
+    end
+  end
+  return total
+end
+
+-- Calls a function with id, run and content of each task a session holds. O(1) per task, and per one that was claimed
+-- together with it.
+local function eachHeld(session, visit)
+  local function look(id)
+    local text = call('HGET', RUN, id)
+    local content = text and sub(text, 1, 1) == 'r' and sub(text, 28, 43) == session and call('HGET', TASK, id)
+    if content then
+      visit(id, text, content)
+    end
+  end
+  local entries = call('HGETALL', HELD .. session)
+  for at = 1, #entries, 2 do
+    local kind, value = sub(entries[at], 1, 1), entries[at + 1]
+    if kind == 'b' then
+      for from = 1, #value, GENERATED do
+        look(sub(value, from, from + GENERATED - 1))
+      end
+    elseif kind ~= 'o' then
+      look(value)
+    end
+  end
+end
+
+-- Of a session that holds nothing any more.
+local function forgetSession(session)
   call('ZREM', SESSION, session)
-  call('DEL', STOP .. session)
+  call('HDEL', WORKER, session)
+  call('DEL', HELD .. session, STOP .. session)
+end`;
+
+export const leaveQueue: string = `local session = ARGV[1]
+mayFinish()
+local most, left = tonumber(ARGV[3]), 0
+eachHeld(session, function(id, text, content)
+  if most > 0 then
+    most = most - 1
+    endRun(id, content, readRun(text, content), 'r', ARGV[2])
+  else
+    left = left + 1
+  end
+end)
+if left == 0 then
+  forgetSession(session)
 end
 conclude()
 return left`;
@@ -1184,7 +1254,7 @@ local function leave(id, content, run)
   elseif state == 'z' then
     call('SREM', PAUSED, id)
   elseif state == 'r' then
-    call('SREM', HELD .. run.holder, id)
+    letGo(run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
@@ -1275,6 +1345,11 @@ local function finish(id, content, run)
 end
 
 local function save(id, run)
+  if run.claim then
+    -- It is written down whole now, so it stands for itself.
+    letGo(run)
+    holdAlone(run.holder, { run.fence, id })
+  end
   call('HSET', RUN, id, writeRun(run))
 end
 
@@ -1456,16 +1531,14 @@ for at = 2, #ARGV do
   known[ARGV[at]] = true
 end
 local reply = {}
-for _, id in ipairs(call('SMEMBERS', HELD .. ARGV[1])) do
-  local text = not known[id] and call('HGET', RUN, id) or nil
-  local content = text and call('HGET', TASK, id)
-  if content and sub(text, 28, 43) == ARGV[1] and sub(text, 1, 1) == 'r' then
+eachHeld(ARGV[1], function(id, text, content)
+  if not known[id] then
     local checkpoint = sub(text, 90, 90) == '1' and call('HGET', MORE, 'k' .. id) or nil
-    reply[#reply + 1] = sub(text, 5, 27) .. sub(text, 44, 60) .. (checkpoint and '1' or '0') .. id
+    reply[#reply + 1] = sub(text, 5, 27) .. signed(readRun(text, content).due) .. (checkpoint and '1' or '0') .. id
     reply[#reply + 1] = content
     reply[#reply + 1] = checkpoint
   end
-end
+end)
 return reply`;
 
 export const readTasks: string = `local reply = { now13 }
@@ -1476,7 +1549,7 @@ for at = 1, #ARGV do
   if not content then
     reply[at + 1] = ''
   else
-    local run = call('HGET', RUN, id) or ''
+    local run = wholeRun(call('HGET', RUN, id) or '')
     local parts = { content, run }
     for number, letter in ipairs(letters) do
       local mark = sub(run, 87 + number, 87 + number)
@@ -1494,7 +1567,7 @@ local TASK, RUN, MORE, META = base .. ':task', base .. ':run', base .. ':more', 
 local KEY, NAMES, READY, FRESH = base .. ':key', base .. ':names', base .. ':ready:', base .. ':fresh:'
 local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
-local DONE, DEAD, SESSION = base .. ':done', base .. ':dead', base .. ':session'
+local DONE, DEAD, SESSION, WORKER = base .. ':done', base .. ':dead', base .. ':session', base .. ':worker'
 local HELD, STOP = base .. ':held:', base .. ':stop:'
 
 local clock = call('TIME')
@@ -1574,6 +1647,16 @@ local function nameOf(content)
   return sub(content, from, find(content, '\\0', from, true) - 1)
 end
 
+-- Characters of a run that is cut short.
+local SHORT = 69
+
+local function wholeRun(text)
+  if #text ~= SHORT then
+    return text
+  end
+  return sub(text, 1, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000' .. (call('HGET', WORKER, sub(text, 28, 43)) or '')
+end
+
 local function readRun(text, content)
   if not text then
     return {
@@ -1583,17 +1666,22 @@ local function readRun(text, content)
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }
   end
+  local claim = #text == SHORT and sub(text, 57) or nil
+  text = wholeRun(text)
   return {
     state = sub(text, 1, 1), requested = sub(text, 2, 2), begun = sub(text, 3, 3), key = sub(text, 4, 4),
     attempt = tonumber(sub(text, 5, 14)), fence = sub(text, 15, 27), holder = sub(text, 28, 43),
-    due = tonumber(sub(text, 44, 60)), started = sub(text, 61, 73), finished = sub(text, 74, 86),
+    due = tonumber(sub(text, 44, 60)) or (content and tonumber(firstDueOf(content))),
+    started = sub(text, 61, 73), finished = sub(text, 74, 86),
     failure = sub(text, 87, 87), marks = sub(text, 88, 92), worker = sub(text, 93),
+    claim = claim,
   }
 end
 
 local function writeRun(run)
   return run.state .. run.requested .. run.begun .. run.key .. format('%010d', run.attempt) .. run.fence
-    .. run.holder .. signed(run.due) .. run.started .. run.finished .. run.failure .. run.marks .. run.worker
+    .. run.holder .. (run.due and signed(run.due) or NEVER) .. run.started .. run.finished .. run.failure .. run.marks
+    .. run.worker
 end
 
 -- unpack() takes some thousands of values at most.
@@ -1727,21 +1815,25 @@ local runs = fetchMany(RUN, ids)
 -- The same task twice in one call: a lease settles at most once.
 local changed = packed == '' and {} or nil
 local saved, released, outputs = {}, {}, {}
+-- How many were held together, by claim; and fences of the others.
+local together, alone = {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
 local completed, outputCount, stale = 0, 0, 0
 local allGenerated = true
 
 -- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours and
 -- ends plainly, and what it becomes, without and with an output.
-local head, rest, isOurs, isSimple = '', '', false, false
+local head, rest, claim, isOurs, isSimple = '', '', nil, false, false
 local endedHead, after, afterOutput = nil, nil, nil
 
 local function look(text)
   head, rest = sub(text, 1, 4), sub(text, 28)
+  claim = #text == SHORT and sub(rest, 30) or nil
   isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
-  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(rest, 61, 61) == '0'
+  local all = isOurs and sub(wholeRun(text), 28)
+  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(all, 61, 61) == '0'
   if isSimple then
-    local ended, marks = token .. sub(rest, 17, 46) .. now13 .. sub(rest, 60, 60), sub(rest, 62)
+    local ended, marks = token .. sub(all, 17, 46) .. now13 .. sub(all, 60, 60), sub(all, 62)
     endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
   end
 end
@@ -1785,6 +1877,11 @@ for number = 1, total do
         -- By far the most frequent end, without looking at the content.
         completed = completed + 1
         released[completed] = id
+        if claim then
+          together[claim] = (together[claim] or 0) + 1
+        else
+          alone[#alone + 1] = sub(lease, 11)
+        end
         saved[completed * 2 - 1] = id
         saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
         allGenerated = allGenerated and #id == GENERATED
@@ -1803,7 +1900,10 @@ for number = 1, total do
   outcomes[number] = outcome
   stale = outcome == 's' and stale + 1 or stale
 end
-callWithMany('SREM', HELD .. session, released)
+for first, total in pairs(together) do
+  letGoOfSome(session, first, total)
+end
+callWithMany('HDEL', HELD .. session, alone)
 callWithMany('HSET', RUN, saved)
 callWithMany('HSET', MORE, outputs)
 if completed > 0 and allGenerated then
@@ -1850,22 +1950,20 @@ local function takeBack(id, content, run)
 end
 
 for _, session in ipairs(call('ZRANGEBYSCORE', SESSION, '-inf', now, 'LIMIT', 0, 20)) do
-  local held = HELD .. session
-  for _, id in ipairs(call('SRANDMEMBER', held, most - reclaimed)) do
-    local text, content = call('HGET', RUN, id), call('HGET', TASK, id)
-    if text and content and sub(text, 28, 43) == session and sub(text, 1, 1) == 'r' then
+  local left = 0
+  eachHeld(session, function(id, text, content)
+    if reclaimed < most then
       takeBack(id, content, readRun(text, content))
       reclaimed = reclaimed + 1
     else
-      call('SREM', held, id)
+      left = left + 1
     end
-  end
-  if call('SCARD', held) > 0 then
+  end)
+  if left > 0 then
     more = 1
     break
   end
-  call('ZREM', SESSION, session)
-  call('DEL', STOP .. session)
+  forgetSession(session)
 end
 local nextSession = call('ZRANGE', SESSION, 0, 0, 'WITHSCORES')
 if nextSession[2] and tonumber(nextSession[2]) <= now then

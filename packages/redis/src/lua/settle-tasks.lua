@@ -1,4 +1,4 @@
--- Ends runs of one session in one queue. Uses record.lua, place.lua and end-run.lua.
+-- Ends runs of one session in one queue. Uses record.lua, held.lua, place.lua and end-run.lua.
 -- Arguments: 1 session; 2 token of this call; 3 if all are complete without an output, have ids as they are made here,
 --   and none occurs twice: one text with attempt (10) fence (13) id of each; else empty, and then per operation:
 --   operation (see end-run.lua, and o for c with an output) attempt (10) fence (13) id; for t and s the delay; for t and
@@ -25,21 +25,25 @@ local runs = fetchMany(RUN, ids)
 -- The same task twice in one call: a lease settles at most once.
 local changed = packed == '' and {} or nil
 local saved, released, outputs = {}, {}, {}
+-- How many were held together, by claim; and fences of the others.
+local together, alone = {}, {}
 -- Counted by hand: `#` looks for the end of a table each time.
 local completed, outputCount, stale = 0, 0, 0
 local allGenerated = true
 
 -- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours and
 -- ends plainly, and what it becomes, without and with an output.
-local head, rest, isOurs, isSimple = '', '', false, false
+local head, rest, claim, isOurs, isSimple = '', '', nil, false, false
 local endedHead, after, afterOutput = nil, nil, nil
 
 local function look(text)
   head, rest = sub(text, 1, 4), sub(text, 28)
+  claim = #text == SHORT and sub(rest, 30) or nil
   isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
-  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(rest, 61, 61) == '0'
+  local all = isOurs and sub(wholeRun(text), 28)
+  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(all, 61, 61) == '0'
   if isSimple then
-    local ended, marks = token .. sub(rest, 17, 46) .. now13 .. sub(rest, 60, 60), sub(rest, 62)
+    local ended, marks = token .. sub(all, 17, 46) .. now13 .. sub(all, 60, 60), sub(all, 62)
     endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
   end
 end
@@ -83,6 +87,11 @@ for number = 1, total do
         -- By far the most frequent end, without looking at the content.
         completed = completed + 1
         released[completed] = id
+        if claim then
+          together[claim] = (together[claim] or 0) + 1
+        else
+          alone[#alone + 1] = sub(lease, 11)
+        end
         saved[completed * 2 - 1] = id
         saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
         allGenerated = allGenerated and #id == GENERATED
@@ -101,7 +110,10 @@ for number = 1, total do
   outcomes[number] = outcome
   stale = outcome == 's' and stale + 1 or stale
 end
-callWithMany('SREM', HELD .. session, released)
+for first, total in pairs(together) do
+  letGoOfSome(session, first, total)
+end
+callWithMany('HDEL', HELD .. session, alone)
 callWithMany('HSET', RUN, saved)
 callWithMany('HSET', MORE, outputs)
 if completed > 0 and allGenerated then

@@ -1,5 +1,5 @@
 -- A bounded round of maintenance in one queue: makes due tasks ready, takes tasks back from silent sessions, ends
--- expired tasks, removes old ones. Uses record.lua, place.lua, fresh.lua and end-run.lua.
+-- expired tasks, removes old ones. Uses record.lua, held.lua, place.lua, fresh.lua and end-run.lua.
 -- Arguments: 1 most tasks per kind of work; 2 token; 3 how long succeeded and cancelled tasks are kept and 4 failed
 --   ones, milliseconds, -1 for ever; 5 and 6 how many of each are kept, -1 for all; 7 failure of a lost run, without its
 --   closing brace; 8 failure of an expired task.
@@ -31,22 +31,20 @@ local function takeBack(id, content, run)
 end
 
 for _, session in ipairs(call('ZRANGEBYSCORE', SESSION, '-inf', now, 'LIMIT', 0, 20)) do
-  local held = HELD .. session
-  for _, id in ipairs(call('SRANDMEMBER', held, most - reclaimed)) do
-    local text, content = call('HGET', RUN, id), call('HGET', TASK, id)
-    if text and content and sub(text, 28, 43) == session and sub(text, 1, 1) == 'r' then
+  local left = 0
+  eachHeld(session, function(id, text, content)
+    if reclaimed < most then
       takeBack(id, content, readRun(text, content))
       reclaimed = reclaimed + 1
     else
-      call('SREM', held, id)
+      left = left + 1
     end
-  end
-  if call('SCARD', held) > 0 then
+  end)
+  if left > 0 then
     more = 1
     break
   end
-  call('ZREM', SESSION, session)
-  call('DEL', STOP .. session)
+  forgetSession(session)
 end
 local nextSession = call('ZRANGE', SESSION, 0, 0, 'WITHSCORES')
 if nextSession[2] and tonumber(nextSession[2]) <= now then
