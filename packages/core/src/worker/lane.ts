@@ -138,11 +138,7 @@ export class Lane implements SlotTaker {
     });
     // Lost while the answer was on its way: the tasks are somebody else's, and the loss was announced before them.
     if (session.lost.aborted) return false;
-    const since = this.#support.clock.monotonic();
-    for (const delivery of deliveries) {
-      this.#held.push({ delivery, session, since });
-      if (isLastAttempt(delivery) && !this.#support.marksLastAttempts) this.#broughtLastAttempts = true;
-    }
+    this.#hold(deliveries, session);
     if (this.#support.stop.aborted) {
       this.#giveBack(0);
       return false;
@@ -152,6 +148,14 @@ export class Lane implements SlotTaker {
     if (deliveries.length > this.#concurrency && !this.#pumping) this.#pumpNextTurn();
     else this.pump();
     return deliveries.length > 0;
+  }
+
+  #hold(deliveries: readonly Delivery[], session: Session): void {
+    const since = this.#support.clock.monotonic();
+    for (const delivery of deliveries) {
+      this.#held.push({ delivery, session, since });
+      if (isLastAttempt(delivery) && !this.#support.marksLastAttempts) this.#broughtLastAttempts = true;
+    }
   }
 
   /** How many more to claim now; 0 while enough is at hand. */

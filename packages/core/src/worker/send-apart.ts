@@ -46,8 +46,7 @@ export async function sendApart<T>(
     try {
       const outcomes = await send(start === 0 && end === items.length ? items : items.slice(start, end));
       refusals = 0;
-      for (let index = start; index < end; index++)
-        verdicts[index] = verdictOf[outcomes?.[index - start] ?? 'unknown'] ?? verdictOf.unknown;
+      note(verdicts, outcomes, start, end);
     } catch (refusal) {
       if (isMillraceError(refusal) && brokerErrors.has(refusal.code)) {
         onError(refusal);
@@ -64,4 +63,10 @@ export async function sendApart<T>(
     }
   }
   return verdicts;
+}
+
+function note(verdicts: Verdict[], outcomes: readonly SettleOutcome[], start: number, end: number): void {
+  for (let index = start; index < end; index++) {
+    verdicts[index] = verdictOf[outcomes?.[index - start] ?? 'unknown'] ?? verdictOf.unknown;
+  }
 }

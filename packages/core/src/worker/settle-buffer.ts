@@ -144,6 +144,11 @@ export class SettleBuffer {
   async #settle(queue: SessionQueue, batch: readonly SettleOp[]): Promise<SettleOp[]> {
     const verdicts = await sendApart(batch, (part) => queue.session.settle(part));
     if (verdicts.some(({ outcome }) => outcome !== 'unknown')) queue.taken++;
+    return this.#sortOut(queue, batch, verdicts);
+  }
+
+  /** Answers what is known. */
+  #sortOut(queue: SessionQueue, batch: readonly SettleOp[], verdicts: readonly Verdict[]): SettleOp[] {
     const isOver = this.#isOver(queue);
     const unknown: SettleOp[] = [];
     const refused: SettleOp[] = [];

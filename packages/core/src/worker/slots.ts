@@ -31,6 +31,8 @@ export class Slots<Taker extends SlotTaker> {
   readonly #running: () => number;
   /** Least recently served first. */
   readonly #takers = new Set<Taker>();
+  /** The taker, if there is no other: asked at the end of every run. */
+  #only: Taker | undefined;
   /** Holding a slot to look for work with. */
   readonly #looking = new Set<Taker>();
   /** Found work when they looked last, or were brought work they had no slot for. */
@@ -46,6 +48,7 @@ export class Slots<Taker extends SlotTaker> {
 
   add(taker: Taker): void {
     this.#takers.add(taker);
+    this.#only = this.#takers.size === 1 ? taker : undefined;
   }
 
   /** Slots a lane may fill now. */
@@ -69,8 +72,8 @@ export class Slots<Taker extends SlotTaker> {
   share(): void {
     // Handlers that end at once free their slot while it is being given away.
     if (this.#sharing) return;
-    if (this.#takers.size === 1) {
-      for (const only of this.#takers) only.pump();
+    if (this.#only !== undefined) {
+      this.#only.pump();
       return;
     }
     this.#sharing = true;
