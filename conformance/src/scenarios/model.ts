@@ -95,6 +95,19 @@ export const model: readonly Scenario[] = [
         },
         'the record',
       );
+      const holder = await t.holder({ instance: 'runner' });
+      const delivery = await holder.claimOne();
+      const running = await t.record(task.id);
+      const { fence } = delivery.lease;
+      const { startedAt } = running;
+      const run = { attempt: 1, fence, startedAt, worker: 'runner@localhost' };
+      t.equal(running, { ...record, ...run, state: 'running' }, 'the record of its run');
+      t.equal(await holder.complete(delivery), 'applied', 'the settle');
+      await t.soon(holder.session.end(), 'the end of the session');
+      const ended = await t.record(task.id);
+      const { finishedAt } = ended;
+      t.equal(ended, { ...running, state: 'succeeded', finishedAt }, 'the record of its end');
+      t.between(startedAt, record.createdAt, finishedAt ?? 0, 'when it started');
     },
   },
   {

@@ -58,6 +58,22 @@ const traps: readonly ScriptMutant[] = [
     to: "eachHeld('', function(id, text, content)",
   },
   {
+    name: 'nobody-runs-it',
+    defect: 'a first run does not say who has it',
+    caughtBy: 'MOD-09',
+    scripts: ['readTasks'],
+    from: 'wholeRun(call',
+    to: '(call',
+  },
+  {
+    name: 'ended-by-nobody',
+    defect: 'the end of a first run forgets who had it',
+    caughtBy: 'MOD-09',
+    scripts: ['settleTasks'],
+    from: 'sub(wholeRun(text), 28)',
+    to: "sub(text, 28, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000'",
+  },
+  {
     name: 'together-not-held',
     defect: 'a session does not know what it was given together when it falls silent',
     caughtBy: 'LSE-14',
