@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@millrace/core';
-import { reconnectDelay, sleep, withDeadline } from '@millrace/core/adapter';
+import { reconnectDelay, sleep, Underway, withDeadline } from '@millrace/core/adapter';
 import type { Cluster } from 'ioredis';
 import { disconnect, keepTrying, type MakeClient } from './clients.ts';
 import { Copies } from './copies.ts';
@@ -49,7 +49,7 @@ export class RedisConnection {
   readonly #settings: ConnectionSettings;
   readonly #clock: Clock;
   /** Ends the calls under way. */
-  readonly #underway = new Set<(error: Error) => void>();
+  readonly #underway = new Underway<(error: Error) => void>();
   /** Calls that wait for the connection. */
   readonly #waiting = new Set<() => void>();
   readonly #stop = new AbortController();
@@ -320,7 +320,7 @@ export class RedisConnection {
   #loseAll(): void {
     this.#link += 1;
     const error = new ConnectionLostError('the connection was lost');
-    for (const lose of [...this.#underway]) lose(error);
+    for (const lose of this.#underway) lose(error);
     this.#copies.lose(error);
   }
 }

@@ -6,7 +6,7 @@ import {
   isMillraceError,
   type StopRequest,
 } from '@millrace/core';
-import { withDeadline } from '@millrace/core/adapter';
+import { Underway, withDeadline } from '@millrace/core/adapter';
 import { type Claimant, type Claimed, claimByIds, claimFromQueue, findStrays, planClaims } from './claim.ts';
 import { DeadlineError, explainFailure } from './errors.ts';
 import type { Locator } from './locator.ts';
@@ -47,7 +47,7 @@ export class SessionClaims {
   readonly #looks: QueueLooks;
   readonly #time: ClaimTime;
   /** Scripts that may be giving us tasks right now, by queue. */
-  readonly #sending = new Map<string, Set<Promise<unknown>>>();
+  readonly #sending = new Map<string, Underway<Promise<unknown>>>();
   /** Found again after the answer to a claim was lost; handed out by the next claims, or given back. */
   readonly #recovered: Delivery[] = [];
   readonly #served = new Map<string, number>();
@@ -240,7 +240,7 @@ export class SessionClaims {
   }
 
   async #track<T>(queue: string, work: Promise<T>): Promise<T> {
-    const sending = this.#sending.get(queue) ?? new Set();
+    const sending = this.#sending.get(queue) ?? new Underway();
     this.#sending.set(queue, sending);
     sending.add(work);
     try {

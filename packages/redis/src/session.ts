@@ -11,7 +11,14 @@ import {
   type SettleOutcome,
   type TaskReport,
 } from '@millrace/core';
-import { checkClaimIds, checkClaimRequest, type Heartbeat, startHeartbeat, type Wakeups } from '@millrace/core/adapter';
+import {
+  checkClaimIds,
+  checkClaimRequest,
+  type Heartbeat,
+  startHeartbeat,
+  Underway,
+  type Wakeups,
+} from '@millrace/core/adapter';
 import type { Claimant } from './claim.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
@@ -54,7 +61,7 @@ export class RedisSession implements Session {
   readonly #heartbeat: Heartbeat;
   readonly #holder: HolderContext;
   readonly #taken: SessionClaims;
-  readonly #claims = new Set<Promise<unknown>>();
+  readonly #claims = new Underway<Promise<unknown>>();
   readonly #suspicions = new Map<string, number>();
   #ending: Promise<void> | undefined;
 

@@ -20,4 +20,5 @@ export { type Heartbeat, type HeartbeatOptions, startHeartbeat } from './heartbe
 export { Lifecycle } from './lifecycle.ts';
 export { allParts, doneInPart, isRefusal } from './parts.ts';
 export { explainTlsError, type TlsWays } from './tls-error.ts';
+export { Underway } from './underway.ts';
 export { type WakeupListener, Wakeups } from './wakeups.ts';

@@ -12,6 +12,7 @@ import { Lane, type LaneSupport } from './lane.ts';
 import { runMaintenance } from './maintenance-loop.ts';
 import { ReportBuffer } from './report-buffer.ts';
 import { Runner } from './runner.ts';
+import { Runs } from './runs.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { SettleBuffer } from './settle-buffer.ts';
 import { type ShutdownReport, shutDown } from './shutdown.ts';
@@ -47,7 +48,7 @@ export function createWorker(input: WorkerOptions): Worker {
   const hurry = new AbortController();
   // Every lane listens: with more than ten, Node would warn of a leak.
   setMaxListeners(0, stopClaiming.signal);
-  const runs = new Set<TaskRun>();
+  const runs = new Runs();
   const lanes: Lane[] = [];
   const slots = new Slots<Lane>(clock, options.concurrency, () => runs.size);
   const laneOf = new Map<string, Lane>();
@@ -98,7 +99,7 @@ export function createWorker(input: WorkerOptions): Worker {
       host: options.host,
       ttlMs: options.sessionTtlMs,
       onSignal: ({ taskId, fence, request }) => {
-        const run = findRun(taskId, fence);
+        const run = runs.find(taskId, fence);
         if (run === undefined) return withdraw(taskId, fence, request);
         if (run.requested !== undefined) return;
         run.requested = request;
@@ -134,12 +135,6 @@ export function createWorker(input: WorkerOptions): Worker {
       lease,
       failure: describeFailure(error, type === 'complete' ? 'invalid' : 'error', instance),
     };
-  }
-
-  /** Rarely asked for: an index by names would cost every run more than the search costs a stop. */
-  function findRun(taskId: string, fence: number): TaskRun | undefined {
-    for (const run of runs) if (run.id === taskId && run.fence === fence) return run;
-    return undefined;
   }
 
   /** A stop of a task that was claimed ahead: it never begins. */

@@ -5,6 +5,7 @@ import type { Farewell } from './farewell.ts';
 import type { Lane } from './lane.ts';
 import type { ReportBuffer } from './report-buffer.ts';
 import type { Runner } from './runner.ts';
+import type { Runs } from './runs.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import type { SettleBuffer, SettleCount } from './settle-buffer.ts';
 import type { TaskRun } from './task-run.ts';
@@ -26,7 +27,7 @@ export interface ShutdownReport {
 
 /** The parts of a worker that shutting down works on. */
 export interface ShutdownParts {
-  readonly runs: ReadonlySet<TaskRun>;
+  readonly runs: Runs;
   readonly lanes: readonly Lane[];
   readonly loops: readonly Promise<void>[];
   readonly runner: Runner;
@@ -60,7 +61,7 @@ export async function shutDown(parts: ShutdownParts): Promise<ShutdownReport> {
   await emptied(parts, parts.graceMs);
 
   const abandoned = runs.size;
-  for (const run of [...runs]) runner.end(run, { type: 'release', lease: run.delivery.lease });
+  for (const run of runs) runner.end(run, { type: 'release', lease: run.delivery.lease });
   const farewell = parts.farewell();
   await farewell.wait(Promise.all([outcomesSettled(parts), lateClaimsReleased(parts)]), settleShare);
   settles.close();

@@ -45,6 +45,8 @@ export class TaskRun implements TaskContext {
   /** A stop that was asked for by a user. */
   requested: StopRequest | undefined;
   timeoutTimer: TimerHandle | undefined;
+  /** Among the runs of its worker. */
+  place = -1;
   deadline: Date | undefined;
   #abortReason: Error | undefined;
   #controller: AbortController | undefined;
