@@ -37,7 +37,7 @@ const depths: readonly number[] = [1000, 1_000_000];
 const memoryTasks = 100_000;
 /** One after the other: mostly waiting, for a disk among others, whose mood changes from second to second. */
 const sequentialRuns = 3;
-const claims = { calls: 100, limit: 5 };
+const claims = { calls: 1_000, limit: 5 };
 const delays = { tasks: 10_000, fromMs: 1000, toMs: 60_000 };
 const enqueueTitles = { sequential: 'one after the other', concurrent: '100 in flight', bulk: 'bulk × 1000' };
 const ours = 'millrace';

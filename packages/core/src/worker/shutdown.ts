@@ -8,7 +8,6 @@ import type { Runner } from './runner.ts';
 import type { Runs } from './runs.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import type { SettleBuffer, SettleCount } from './settle-buffer.ts';
-import type { TaskRun } from './task-run.ts';
 
 /** What stopping a worker did, in tasks. Only what the broker has confirmed counts as drained or released. */
 export interface ShutdownReport {
