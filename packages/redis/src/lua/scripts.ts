@@ -1650,11 +1650,19 @@ end
 -- Characters of a run that is cut short.
 local SHORT = 69
 
+local workers = {}
+
+-- Asked once in a script: a settle may meet the runs of several claims by turns.
+local function workerOf(session)
+  workers[session] = workers[session] or call('HGET', WORKER, session) or ''
+  return workers[session]
+end
+
 local function wholeRun(text)
   if #text ~= SHORT then
     return text
   end
-  return sub(text, 1, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000' .. (call('HGET', WORKER, sub(text, 28, 43)) or '')
+  return sub(text, 1, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000' .. workerOf(sub(text, 28, 43))
 end
 
 local function readRun(text, content)
