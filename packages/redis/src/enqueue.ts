@@ -7,6 +7,7 @@ import {
   UnsupportedError,
 } from '@millrace/core';
 import { allParts, doneInPart, findTaskError, isRefusal, throwIfAborted } from '@millrace/core/adapter';
+import { groupByQueue } from './by-queue.ts';
 import type { CallOptions, RedisConnection } from './connection.ts';
 import { IdLocks } from './id-locks.ts';
 import type { Keys } from './keys.ts';
@@ -99,7 +100,8 @@ async function storeRound(
   indexes: readonly number[],
   outcomes: EnqueueOutcome[],
 ): Promise<void> {
-  const byQueue = groupByQueue(tasks, indexes);
+  const queueOf = (index: number): string => (tasks[index] as NewTask).queue;
+  const byQueue = groupByQueue(indexes, queueOf);
   await context.registry.add(byQueue.keys(), 'enqueue');
   // A fresh id has never been sent before, so it is in no other queue.
   const chosen = indexes.filter((index) => (tasks[index] as NewTask).fresh !== true);
@@ -116,28 +118,11 @@ async function storeRound(
       outcomes[index] = { status: 'duplicate', existingId: (tasks[index] as NewTask).id };
     }
     const isNew = (index: number): boolean => !elsewhere.has(index);
-    const left = elsewhere.size === 0 ? byQueue : groupByQueue(tasks, indexes.filter(isNew));
+    const left = elsewhere.size === 0 ? byQueue : groupByQueue(indexes.filter(isNew), queueOf);
     await storeInQueues(context, tasks, left, outcomes);
   } finally {
     locks.release(ids);
   }
-}
-
-/** Indexes of the tasks of each queue, in order. Tasks that come together mostly go to the same. */
-function groupByQueue(tasks: readonly NewTask[], indexes: readonly number[]): ReadonlyMap<string, readonly number[]> {
-  const groups = new Map<string, number[]>();
-  let lastQueue: string | undefined;
-  let mine: number[] = [];
-  for (const index of indexes) {
-    const { queue } = tasks[index] as NewTask;
-    if (queue !== lastQueue) {
-      mine = groups.get(queue) ?? [];
-      groups.set(queue, mine);
-      lastQueue = queue;
-    }
-    mine.push(index);
-  }
-  return groups;
 }
 
 /** Which of the tasks are there under another queue. */

@@ -10,6 +10,7 @@ import {
   ValidationError,
 } from '@millrace/core';
 import { checkInteger, kindOf, reconnectDelay, sleep } from '@millrace/core/adapter';
+import { groupByQueue } from './by-queue.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import type { StoreSettings } from './options.ts';
@@ -168,7 +169,12 @@ async function applyInQueues<T extends { readonly lease: Lease }>(
 ): Promise<SettleOutcome[]> {
   const outcomes = new Array<SettleOutcome>(operations.length).fill('stale');
   const parts: Promise<void>[] = [];
-  for (const [queue, mine] of groupByQueue(context, operations)) {
+  // Without those on tasks the session does not hold.
+  const queueOf = (index: number): string | undefined => {
+    const { lease } = operations[index] as T;
+    return isPlausible(lease, context.sessionId) ? context.queueOf(lease.taskId) : undefined;
+  };
+  for (const [queue, mine] of groupByQueue(operations.keys(), queueOf)) {
     // All leave at once: a connection keeps the order of what is sent on it.
     for (let from = 0; from < mine.length; from += mostInScript) {
       parts.push(applyPart(context, kind, queue, operations, mine.slice(from, from + mostInScript), outcomes));
@@ -176,28 +182,6 @@ async function applyInQueues<T extends { readonly lease: Lease }>(
   }
   await Promise.all(parts);
   return outcomes;
-}
-
-/** Indexes of the operations on tasks of each queue, in order, without those on tasks the session does not hold. */
-function groupByQueue(
-  { sessionId, queueOf }: HolderContext,
-  operations: readonly { readonly lease: Lease }[],
-): ReadonlyMap<string, readonly number[]> {
-  const groups = new Map<string, number[]>();
-  let lastQueue: string | undefined;
-  let mine: number[] = [];
-  for (let index = 0; index < operations.length; index++) {
-    const { lease } = operations[index] as { readonly lease: Lease };
-    const queue = isPlausible(lease, sessionId) ? queueOf(lease.taskId) : undefined;
-    if (queue === undefined) continue;
-    if (queue !== lastQueue) {
-      mine = groups.get(queue) ?? [];
-      groups.set(queue, mine);
-      lastQueue = queue;
-    }
-    mine.push(index);
-  }
-  return groups;
 }
 
 /** Sends one script until its outcome is known, or until the time is over. */

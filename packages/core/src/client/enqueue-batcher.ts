@@ -25,7 +25,7 @@ interface Call {
   readonly reject: (error: unknown) => void;
 }
 
-/** One task of such a call. A class, because functions of its own for each of thousands would be half of the garbage. */
+/** One task of such a call. A class, so that thousands of them do not have functions of their own. */
 class Member implements Pending {
   task: NewTask;
   mayBeOurs = false;

@@ -39,7 +39,7 @@ const text = Buffer.alloc(36, '-');
 /** Where the two digits of each byte stand. */
 const places = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
 
-/** The text of an id, in one piece: put together of twenty it would be the most garbage a task leaves behind. */
+/** The text of an id, in one piece: put together of twenty it would leave each of them behind. */
 function write(): string {
   for (let index = 0; index < 16; index++) {
     const byte = bytes[index] as number;

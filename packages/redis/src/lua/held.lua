@@ -39,25 +39,25 @@ local function countHeld(session)
   return total
 end
 
--- Calls a function with id, run and content of each task a session holds. O(1) per task, and per one that was claimed
--- together with it.
+-- Calls a function with id, run and content of each task a session holds, until it returns true. O(1) per task, and per
+-- one that was claimed together with it.
 local function eachHeld(session, visit)
   local function look(id)
     local text = call('HGET', RUN, id)
     local content = text and sub(text, 1, 1) == 'r' and sub(text, 28, 43) == session and call('HGET', TASK, id)
-    if content then
-      visit(id, text, content)
-    end
+    return content and visit(id, text, content)
   end
   local entries = call('HGETALL', HELD .. session)
   for at = 1, #entries, 2 do
     local kind, value = sub(entries[at], 1, 1), entries[at + 1]
     if kind == 'b' then
       for from = 1, #value, GENERATED do
-        look(sub(value, from, from + GENERATED - 1))
+        if look(sub(value, from, from + GENERATED - 1)) then
+          return
+        end
       end
-    elseif kind ~= 'o' then
-      look(value)
+    elseif kind ~= 'o' and look(value) then
+      return
     end
   end
 end

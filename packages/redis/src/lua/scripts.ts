@@ -1027,25 +1027,25 @@ local function countHeld(session)
   return total
 end
 
--- Calls a function with id, run and content of each task a session holds. O(1) per task, and per one that was claimed
--- together with it.
+-- Calls a function with id, run and content of each task a session holds, until it returns true. O(1) per task, and per
+-- one that was claimed together with it.
 local function eachHeld(session, visit)
   local function look(id)
     local text = call('HGET', RUN, id)
     local content = text and sub(text, 1, 1) == 'r' and sub(text, 28, 43) == session and call('HGET', TASK, id)
-    if content then
-      visit(id, text, content)
-    end
+    return content and visit(id, text, content)
   end
   local entries = call('HGETALL', HELD .. session)
   for at = 1, #entries, 2 do
     local kind, value = sub(entries[at], 1, 1), entries[at + 1]
     if kind == 'b' then
       for from = 1, #value, GENERATED do
-        look(sub(value, from, from + GENERATED - 1))
+        if look(sub(value, from, from + GENERATED - 1)) then
+          return
+        end
       end
-    elseif kind ~= 'o' then
-      look(value)
+    elseif kind ~= 'o' and look(value) then
+      return
     end
   end
 end
@@ -1061,12 +1061,12 @@ export const leaveQueue: string = `local session = ARGV[1]
 mayFinish()
 local most, left = tonumber(ARGV[3]), 0
 eachHeld(session, function(id, text, content)
-  if most > 0 then
-    most = most - 1
-    endRun(id, content, readRun(text, content), 'r', ARGV[2])
-  else
-    left = left + 1
+  if most == 0 then
+    left = 1
+    return true
   end
+  most = most - 1
+  endRun(id, content, readRun(text, content), 'r', ARGV[2])
 end)
 if left == 0 then
   forgetSession(session)
@@ -1958,16 +1958,16 @@ local function takeBack(id, content, run)
 end
 
 for _, session in ipairs(call('ZRANGEBYSCORE', SESSION, '-inf', now, 'LIMIT', 0, 20)) do
-  local left = 0
+  local holdsMore = false
   eachHeld(session, function(id, text, content)
-    if reclaimed < most then
-      takeBack(id, content, readRun(text, content))
-      reclaimed = reclaimed + 1
-    else
-      left = left + 1
+    if reclaimed >= most then
+      holdsMore = true
+      return true
     end
+    takeBack(id, content, readRun(text, content))
+    reclaimed = reclaimed + 1
   end)
-  if left > 0 then
+  if holdsMore then
     more = 1
     break
   end
@@ -2000,8 +2000,8 @@ end
 
 local pruned = 0
 
--- Removes ended tasks that have left their line. All at once: a call for each of what they have would cost three times
--- as much, and a queue that is full of ended tasks removes as many as it runs.
+-- Removes ended tasks that have left their line. All at once, for half of what a call for each thing they have costs:
+-- a queue that is full of ended tasks removes as many as it runs.
 local function remove(ids, field)
   local runs = fetchMany(RUN, ids)
   local gone, extras = {}, {}

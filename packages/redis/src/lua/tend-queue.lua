@@ -31,16 +31,16 @@ local function takeBack(id, content, run)
 end
 
 for _, session in ipairs(call('ZRANGEBYSCORE', SESSION, '-inf', now, 'LIMIT', 0, 20)) do
-  local left = 0
+  local holdsMore = false
   eachHeld(session, function(id, text, content)
-    if reclaimed < most then
-      takeBack(id, content, readRun(text, content))
-      reclaimed = reclaimed + 1
-    else
-      left = left + 1
+    if reclaimed >= most then
+      holdsMore = true
+      return true
     end
+    takeBack(id, content, readRun(text, content))
+    reclaimed = reclaimed + 1
   end)
-  if left > 0 then
+  if holdsMore then
     more = 1
     break
   end
@@ -73,8 +73,8 @@ end
 
 local pruned = 0
 
--- Removes ended tasks that have left their line. All at once: a call for each of what they have would cost three times
--- as much, and a queue that is full of ended tasks removes as many as it runs.
+-- Removes ended tasks that have left their line. All at once, for half of what a call for each thing they have costs:
+-- a queue that is full of ended tasks removes as many as it runs.
 local function remove(ids, field)
   local runs = fetchMany(RUN, ids)
   local gone, extras = {}, {}
