@@ -2,8 +2,8 @@ import type { TaskRun } from './task-run.ts';
 
 /**
  * The runs of a worker. A list in which each knows its place, and no `Set`: that keeps what its former tables held until
- * the next full collection. In a backlog of 100,000, a hundred at
- * once, collections took 96 and 111 ms with a `Set`, and 70 and 80 with this.
+ * the next full collection. In a backlog of 100,000, a hundred at once, collections took 96 and 111 ms with a `Set`, and
+ * 70 and 80 with this.
  */
 export class Runs implements Iterable<TaskRun> {
   readonly #list: TaskRun[] = [];
