@@ -101,7 +101,7 @@ function cutClaimById(
 }
 
 /** The task, from the same session or another one, whichever gets it. Others complete it at once. */
-async function deliveredAfterAll(t: ScenarioContext, holder: Holder, queue: string): Promise<Delivery> {
+export async function deliveredAfterAll(t: ScenarioContext, holder: Holder, queue: string): Promise<Delivery> {
   const other = await t.holder();
   const oneBeatMs = holder.ttlMs / 3;
   return t.eventually(

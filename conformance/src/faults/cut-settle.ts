@@ -70,7 +70,7 @@ function settling(label: string, operation: (lease: Lease) => SettleOp, effect: 
 }
 
 /** Settles again until it is answered, or `undefined` when the session is lost meanwhile. */
-async function settledAfterAll(
+export async function settledAfterAll(
   t: ScenarioContext,
   holder: Holder,
   operation: SettleOp,

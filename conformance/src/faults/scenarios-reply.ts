@@ -9,6 +9,7 @@ import { assessEnqueue, cutCommit, cutEnqueue, cutEnqueueBatch, cutEnqueueOfQueu
 import { cutCancelOfMany, cutPurgeOfMany } from './cut-parts.ts';
 import { cutClaim, cutEnd, cutOpenSession } from './cut-session.ts';
 import { cutComplete, cutReport, cutSettles } from './cut-settle.ts';
+import { cutSettleAndClaim } from './cut-together.ts';
 import { faultScenario } from './fault-scenario.ts';
 import { hasFailedEnough, sweepReplies } from './reply-sweep.ts';
 import { layWire } from './wire.ts';
@@ -32,7 +33,7 @@ export const replyScenarios: readonly Scenario[] = [
     rule: 'R-FLT-4',
     title: 'the reply of a claim is cut: the task is delivered after all, one heartbeat later, and not charged',
     patience: 2,
-    run: (t) => sweepReplies(t, [cutClaim]),
+    run: (t) => sweepReplies(t, [cutClaim, cutSettleAndClaim]),
   }),
   faultScenario({
     id: 'FLT-06',

@@ -27,6 +27,7 @@ import { recordedScenarios } from './recorded.ts';
 import { stateMachine } from './state-machine.ts';
 import { stateMachineEnds } from './state-machine-ends.ts';
 import { stateMachineTable } from './state-machine-table.ts';
+import { together } from './together.ts';
 import { transactionScenarios } from './transactions.ts';
 import { upgradeScenarios } from './upgrade.ts';
 import { wholeScenarios } from './whole.ts';
@@ -62,7 +63,7 @@ const groups = [
 /** Every scenario, in the order of their ids. */
 export const scenarios: readonly Scenario[] = inOrder(
   [model, modelLifecycle, durableScenarios, transactionScenarios, bulkScenarios],
-  [stateMachine, stateMachineTable, stateMachineEnds, movedScenarios],
+  [stateMachine, stateMachineTable, stateMachineEnds, movedScenarios, together],
   [ordering, delay, lease, leaseSession, dedupe, cancel, pause, priority, concurrency, payload, badInput, observe],
   [claimByIdScenarios, claimByIdCourse],
   [workerRetry, workerFailure, workerLease, workerShutdown, workerConcurrency, workerPayload, workerObserve],

@@ -1,11 +1,13 @@
 import type { ClaimRequest, ClaimVerdict, Delivery } from '@millrace/core';
 import type { CallOptions, RedisConnection } from './connection.ts';
+import type { JointCalls } from './joint-calls.ts';
 import type { Keys } from './keys.ts';
 import { generatedIdLength, hasCheckpoint, readDelivery, readFirstDelivery } from './stored-task.ts';
 
 /** Who claims. */
 export interface Claimant {
   readonly connection: RedisConnection;
+  readonly joint: JointCalls;
   readonly keys: Keys;
   readonly sessionId: string;
   readonly ttlMs: number;
@@ -36,13 +38,13 @@ const call: CallOptions = { op: 'session.claim' };
 
 /** Takes tasks of one queue, without waiting. `lost` when the session is over there. */
 export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Promise<Claimed | 'lost'> {
-  const { connection, keys, sessionId, ttlMs, worker } = claimant;
+  const { joint, keys, sessionId, ttlMs, worker } = claimant;
   const { queue, joins, names, limit, lowestPriority, sleepMs } = claim;
   const args = [
     ...[sessionId, String(ttlMs), joins ? '1' : '0', worker, String(limit), String(lowestPriority)],
     ...[String(sleepMs), ...names],
   ];
-  const reply = (await connection.run('claimTasks', keys.queue(queue), args, call)) as (string | number)[];
+  const reply = (await joint.claim(keys.queue(queue), args, limit, call)) as (string | number)[];
   if (reply[0] === 'lost') return 'lost';
   return { deliveries: readClaimed(reply, queue, sessionId), inMs: spanOf(reply[0]) };
 }

@@ -39,7 +39,13 @@ const nodeAnswersMs = 1_000;
  * What makes a lease, finds one again, or notes that its run has begun. A server that took over without knowing of it
  * would give the task, and the fence, to another while the first holder trusts it.
  */
-const leaseScripts: ReadonlySet<ScriptName> = new Set(['claimTasks', 'claimTheseTasks', 'readHeld', 'reportTasks']);
+const leaseScripts: ReadonlySet<ScriptName> = new Set([
+  'claimTasks',
+  'claimTheseTasks',
+  'readHeld',
+  'reportTasks',
+  'settleAndClaim',
+]);
 
 /**
  * The connection every call goes through. Calls wait for a lost one to come back, have a deadline, and fail with an

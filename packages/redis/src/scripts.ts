@@ -9,12 +9,12 @@ export interface Script {
   readonly sha: string;
 }
 
-const { record, held, place, fresh, endRun } = lua;
+const { record, held, place, fresh, endRun, settle, claim } = lua;
 
 /** Each script after the libraries it may use. */
 const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   beatSession: [record, held, lua.beatSession],
-  claimTasks: [record, held, place, fresh, lua.claimTasks],
+  claimTasks: [record, held, place, fresh, claim, lua.claimTasks],
   claimTheseTasks: [record, held, place, lua.claimTheseTasks],
   lockIds: [lua.lockIds],
   unlockIds: [lua.unlockIds],
@@ -32,7 +32,8 @@ const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   readTasks: [record, lua.readTasks],
   reportTasks: [record, held, place, lua.reportTasks],
   scanTasks: [record, held, place, lua.scanTasks],
-  settleTasks: [record, held, place, endRun, lua.settleTasks],
+  settleAndClaim: [record, held, place, fresh, endRun, settle, claim, lua.settleAndClaim],
+  settleTasks: [record, held, place, endRun, settle, lua.settleTasks],
   tendQueue: [record, held, place, fresh, endRun, lua.tendQueue],
   watchTasks: [record, lua.watchTasks],
 };
@@ -57,6 +58,7 @@ export type ScriptName =
   | 'readTasks'
   | 'reportTasks'
   | 'scanTasks'
+  | 'settleAndClaim'
   | 'settleTasks'
   | 'tendQueue'
   | 'unlockIds'

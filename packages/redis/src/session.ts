@@ -21,6 +21,7 @@ import {
 } from '@millrace/core/adapter';
 import type { Claimant } from './claim.ts';
 import type { RedisConnection } from './connection.ts';
+import { JointCalls } from './joint-calls.ts';
 import type { Keys } from './keys.ts';
 import type { Locator } from './locator.ts';
 import type { Notifier } from './notify.ts';
@@ -60,6 +61,7 @@ export class RedisSession implements Session {
   readonly #options: SessionOptions;
   readonly #heartbeat: Heartbeat;
   readonly #holder: HolderContext;
+  readonly #joint: JointCalls;
   readonly #taken: SessionClaims;
   readonly #claims = new Underway<Promise<unknown>>();
   readonly #suspicions = new Map<string, number>();
@@ -78,10 +80,13 @@ export class RedisSession implements Session {
       beat: () => this.#beat(),
     });
     this.lost = this.#heartbeat.lost;
-    const claimant: Claimant = { connection, keys, sessionId: this.id, ttlMs, worker: `${instance}\0${host}` };
+    const joint = new JointCalls(connection);
+    this.#joint = joint;
+    const claimant: Claimant = { connection, joint, keys, sessionId: this.id, ttlMs, worker: `${instance}\0${host}` };
     this.#taken = new SessionClaims(claimant, owner.locator, settings);
     this.#holder = {
       connection,
+      joint,
       keys,
       settings,
       sessionId: this.id,
@@ -250,6 +255,8 @@ export class RedisSession implements Session {
     const { wakeups, onEnd } = this.#owner;
     const wasLost = this.lost.aborted;
     this.#heartbeat.stop();
+    // What was settled must not be given back.
+    this.#joint.flush();
     wakeups.wake();
     await Promise.allSettled([...this.#claims]);
     try {

@@ -12,6 +12,7 @@ import {
 import { checkInteger, kindOf, reconnectDelay, sleep } from '@millrace/core/adapter';
 import { groupByQueue } from './by-queue.ts';
 import type { RedisConnection } from './connection.ts';
+import type { JointCalls } from './joint-calls.ts';
 import type { Keys } from './keys.ts';
 import type { StoreSettings } from './options.ts';
 import { orLost } from './or-lost.ts';
@@ -21,6 +22,7 @@ import { generatedIdLength, lettersOfFailures } from './stored-task.ts';
 /** What a holder's operations work with. */
 export interface HolderContext {
   readonly connection: RedisConnection;
+  readonly joint: JointCalls;
   readonly keys: Keys;
   readonly settings: StoreSettings;
   readonly sessionId: string;
@@ -186,7 +188,7 @@ async function applyInQueues<T extends { readonly lease: Lease }>(
 
 /** Sends one script until its outcome is known, or until the time is over. */
 async function applyPart<T extends { readonly lease: Lease }>(
-  { connection, keys, settings, sessionId, queueOf, lost }: HolderContext,
+  { connection, joint, keys, settings, sessionId, queueOf, lost }: HolderContext,
   kind: HolderScript<T>,
   queue: string,
   operations: readonly T[],
@@ -201,7 +203,12 @@ async function applyPart<T extends { readonly lease: Lease }>(
     const left = until - clock.monotonic();
     try {
       const call = { op: kind.op, timeoutMs: Math.max(1, left), durable: kind.endsLease };
-      const letters = String(await orLost(connection.run(kind.script, keys.queue(queue), args, call), lost));
+      const queueKey = keys.queue(queue);
+      const isFirstSettle = kind.script === 'settleTasks' && failures === 0;
+      const answer = isFirstSettle
+        ? joint.settle(queueKey, args, indexes.length, call)
+        : connection.run(kind.script, queueKey, args, call);
+      const letters = String(await orLost(answer, lost));
       // Not held any more: another settle of the same lease was answered meanwhile, and this one came second.
       const isFirst = (taskId: string): boolean => kind.endsLease && answerLost && queueOf(taskId) !== undefined;
       noteOutcomes(outcomes, indexes, letters, (index) => {

@@ -90,6 +90,23 @@ const traps: readonly ScriptMutant[] = [
     to: '-total) >= 0',
   },
   {
+    name: 'settled-by-word',
+    defect: 'a settle that travels with a claim is said to be applied, and is not',
+    caughtBy: 'STM-18',
+    scripts: ['settleAndClaim'],
+    from: 'settleRuns(ARGV[2], last + 1)',
+    to: "'*'",
+  },
+  {
+    name: 'brought-back-quietly',
+    defect: 'what a settle hands back beside a claim is told to nobody',
+    caughtBy: 'STM-18',
+    scripts: ['settleAndClaim'],
+    from: 'soonest = brought',
+    to: 'soonest = nil',
+    pollInterval: '1h',
+  },
+  {
     name: 'promoted-into-nothing',
     defect: 'what falls due leaves its place and enters no line',
     caughtBy: 'DLY-02',

@@ -201,6 +201,7 @@ export function createWorker(input: WorkerOptions): Worker {
       freeSlots: (lane) => slots.freeFor(lane),
       isLooking: (lane) => slots.isLooking(lane),
       looked: (lane, found) => slots.looked(lane, found),
+      departure: () => settles.departure(),
       isCongested: () => settles.pending >= congestion,
       start,
       release: (delivery, session) => settles.add(session, { type: 'release', lease: delivery.lease }),

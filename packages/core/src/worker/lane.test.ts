@@ -30,6 +30,7 @@ class TestedLane {
   session = new ScriptedSession(undefined, this.work);
   otherRuns: number;
   congested = false;
+  departure: Promise<void> | undefined;
   looking = false;
   readonly looks: boolean[] = [];
   running = 0;
@@ -55,6 +56,7 @@ class TestedLane {
       freeSlots: () => slots - this.running - this.otherRuns,
       isLooking: () => this.looking,
       looked: (_lane, found) => void this.looks.push(found),
+      departure: () => this.departure,
       isCongested: () => this.congested,
       start: (one) => {
         this.started.push(one);
@@ -183,6 +185,25 @@ describe('claims', () => {
     tested.lane.wake();
     await turns();
     expect(tested.limits).toEqual([2, 2]);
+  });
+
+  it('claim once what ended is on its way, for all the room that makes', async () => {
+    const tested = new TestedLane({ concurrency: 3 });
+    tested.push(3);
+    await until(() => tested.running === 3);
+    let depart = (): void => {};
+    tested.departure = new Promise((resolve) => {
+      depart = resolve;
+    });
+    tested.finish(1);
+    await turns();
+    tested.finish(1);
+    await turns();
+    expect(tested.limits).toEqual([3]);
+    tested.departure = undefined;
+    depart();
+    await turns();
+    expect(tested.limits).toEqual([3, 2]);
   });
 
   it('go on while a slow task keeps one slot (CON-05)', async () => {

@@ -19,6 +19,8 @@ export interface LaneSupport {
   readonly isLooking: (lane: Lane) => boolean;
   /** A claim is over, or tasks came that found no slot. */
   readonly looked: (lane: Lane, found: boolean) => void;
+  /** Resolves when what has ended in this turn of the event loop is on its way; `undefined` when nothing has. */
+  readonly departure: () => Promise<void> | undefined;
   /** Whether unanswered settles have piled up. */
   readonly isCongested: () => boolean;
   readonly start: (delivery: Delivery, session: Session, handler: Handler) => void;
@@ -97,6 +99,9 @@ export class Lane implements SlotTaker {
   async run(): Promise<void> {
     const { clock, logger, stop } = this.#support;
     for (let failures = 0; !stop.aborted; ) {
+      // Settles first: a broker may do both in one step, and the turn leaves all the room it makes to one claim.
+      const departure = this.#support.departure();
+      if (departure !== undefined) await departure;
       const room = this.#room();
       if (room === 0) {
         // A congestion came in between: the slot is somebody else's.

@@ -49,6 +49,21 @@ describe('SettleBuffer', () => {
     expect(session.settleBatches.map((batch) => batch.length)).toEqual([1_000, 1_000, 1_000, 600]);
   });
 
+  it('says when what ended in this turn has been handed to its session', async () => {
+    const { session, buffer } = setUp();
+    expect(buffer.departure()).toBeUndefined();
+    const [one, two] = completes(2) as [SettleOp, SettleOp];
+    buffer.add(session, one);
+    const departure = buffer.departure();
+    buffer.add(session, two);
+    expect(session.settleBatches).toEqual([]);
+    await departure;
+    // In the very turn in which it was handed over: a claim made now is beside it.
+    expect(session.settleBatches).toEqual([[one, two]]);
+    expect(buffer.departure()).toBeUndefined();
+    await buffer.drain();
+  });
+
   it('keeps sessions apart', async () => {
     const { session, buffer } = setUp();
     const other = new ScriptedSession();

@@ -61,6 +61,9 @@ export class SettleBuffer {
   readonly #lastResorts = new WeakSet<SettleOp>();
   readonly #closed = new AbortController();
   #pending = 0;
+  /** Sessions with something that leaves at the end of this turn. */
+  #leaving = 0;
+  #departed: (() => void)[] = [];
   #idle: (() => void)[] = [];
   #counted: Set<SettleOp> | undefined;
   readonly #count = { ended: 0, released: 0, unconfirmed: 0 };
@@ -97,6 +100,15 @@ export class SettleBuffer {
     this.#schedule(queue);
   }
 
+  /**
+   * Resolves when what has ended in this turn of the event loop was handed to its session; at once, as `undefined`, when
+   * nothing has. A broker may carry out a claim that follows in the same step.
+   */
+  departure(): Promise<void> | undefined {
+    if (this.#leaving === 0) return undefined;
+    return new Promise((resolve) => this.#departed.push(resolve));
+  }
+
   /** Resolves when everything added has been answered. */
   drain(): Promise<void> {
     if (this.#pending === 0) return Promise.resolve();
@@ -120,10 +132,13 @@ export class SettleBuffer {
   #schedule(queue: SessionQueue): void {
     if (queue.scheduled || queue.inFlight >= maxInFlight || queue.waiting.length === 0) return;
     queue.scheduled = true;
+    this.#leaving++;
     // Everything that ends in this turn of the event loop travels together.
     setImmediate(() => {
       queue.scheduled = false;
+      this.#leaving--;
       this.#flush(queue);
+      if (this.#leaving === 0) for (const resolve of this.#departed.splice(0)) resolve();
     });
   }
 

@@ -3,7 +3,7 @@
 -- Arguments: 1 session; 2 its time to live; 3 whether it may be new to this queue; 4 worker (instance, zero byte, host);
 --   5- ids, each once.
 -- Result: 'lost' for a session that is over; else per id a text, empty when this queue does not have it: c given, and
---   then what claim-tasks.lua gives of a task, its first text after the letter; w waits until it is due, and in how many
+--   then what claim.lua gives of a task, its first text after the letter; w waits until it is due, and in how many
 --   milliseconds; o run by this session already; h run by another; z paused; q its queue is paused; e ended, or over its
 --   time; m not looked at, because the answer is large enough.
 -- Cost: O(log n) per task given, O(1) per other.

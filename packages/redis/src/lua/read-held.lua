@@ -1,7 +1,7 @@
 -- What a session holds in one queue beyond what it knows of: answers to claims that got lost. Uses record.lua
 -- and held.lua.
 -- Arguments: 1 session; 2- ids it knows of.
--- Result: per task two or three texts, as claim-tasks.lua gives them.
+-- Result: per task two or three texts, as claim.lua gives them.
 -- Cost: O(tasks held by the session).
 local known = {}
 for at = 2, #ARGV do

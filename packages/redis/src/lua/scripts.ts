@@ -17,293 +17,8 @@ for _, id in ipairs(call('SMEMBERS', STOP .. session)) do
 end
 return reply`;
 
-export const claimTasks: string = `local session, ttl, worker = ARGV[1], tonumber(ARGV[2]), ARGV[4]
-local limit, lowest, sleepMs = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-
-mayFinish()
-local lease = call('ZSCORE', SESSION, session)
-if lease then
-  if tonumber(lease) <= now then
-    return { 'lost' }
-  end
-elseif ARGV[3] == '1' then
-  call('ZADD', SESSION, now + ttl, session)
-  call('HSET', WORKER, session, worker)
-else
-  return { 'lost' }
-end
-
-promote(500)
--- Whoever sleeps is woken by what others bring, not by what this claim is about to take.
-soonest = nil
--- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
-local ids, entries, taken, fromLists = {}, {}, 0, 0
--- How much more may be read into one answer; not counted while this queue holds small tasks only.
-local room = largest() > LARGE and MOST_AT_ONCE or nil
-local paused = call('HGET', META, 'stopped')
-local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
-local voided = voidEntries() > 0
--- Lines that have nothing more to give.
-local emptied = {}
-
--- How many of these may be taken without their contents being too much together; always one, if nothing was taken yet.
-local function fitting(members, idAt)
-  if not room then
-    return #members
-  end
-  for number, member in ipairs(members) do
-    local size = call('HSTRLEN', TASK, sub(member, idAt))
-    if size > room and (number > 1 or taken > 0) then
-      limit = 0
-      return number - 1
-    end
-    room = math.max(0, room - size)
-  end
-  return #members
-end
-
--- Both begin with the sequence, which no two tasks share.
-local function comesBefore(first, second)
-  if first.score ~= second.score then
-    return first.score < second.score
-  end
-  return first.member < second.member
-end
-
--- Takes from one sorted set, as long as its tasks come before \`rival\`, the head of another line.
-local function takeReady(line, rival)
-  local want, members = limit - taken, nil
-  if rival then
-    members = {}
-    local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
-    for at = 1, #range, 2 do
-      if not comesBefore({ score = tonumber(range[at + 1]), member = range[at] }, rival) then
-        break
-      end
-      members[#members + 1] = range[at]
-    end
-  else
-    members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
-    emptied[line] = #members < want
-  end
-  local total = fitting(members, 13)
-  if total > 0 then
-    call('ZREMRANGEBYRANK', line, 0, total - 1)
-  end
-  for number = 1, total do
-    ids[taken + number] = sub(members[number], 13)
-  end
-  taken = taken + total
-end
-
--- The same from one list of fresh tasks.
-local function takeFresh(list, rival)
-  local want, members, total = limit - taken, nil, 0
-  if rival or room then
-    members = call('LRANGE', list, 0, want - 1)
-    while rival and members[total + 1]
-      and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
-      total = total + 1
-    end
-    total = fitting(rival and { unpack(members, 1, total) } or members, 26)
-    discard(list, total)
-  else
-    members = call('LPOP', list, want) or {}
-    total = #members
-    emptied[list] = total < want
-  end
-  for number = 1, total do
-    ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
-  end
-  taken, fromLists = taken + total, fromLists + total
-end
-
-local function readyHead(name)
-  local line = READY .. name
-  local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
-  return head[1]
-    and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
-end
-
-local function usualHead(name)
-  local list = FRESH .. name
-  local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
-  return entry
-    and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
-end
-
-local function take()
-  local heads = {}
-  for at = 8, #ARGV do
-    heads[#heads + 1] = readyHead(ARGV[at]) or nil
-    heads[#heads + 1] = usualHead(ARGV[at]) or nil
-  end
-  while #heads > 0 and taken < limit do
-    table.sort(heads, comesBefore)
-    local first, before = heads[1], taken
-    first.take(first.line, heads[2])
-    -- Without progress it would go on for ever, and hold up everybody.
-    local goesOn = taken > before and taken < limit and not emptied[first.line]
-    local head = goesOn and first.look(first.name)
-    if head then
-      heads[1] = head
-    else
-      table.remove(heads, 1)
-    end
-  end
-end
-
-local reply = { -1, 0, '' }
-if not paused then
-  take()
-end
-if taken > 0 then
-  local contents = fetchMany(TASK, ids)
-  -- A fresh task has no run, unless its entry is void.
-  local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
-  local fence = call('HINCRBY', META, 'fence', #ids) - #ids
-  reply[2] = fence
-  local tail = now13 .. NO_TIME .. '-'
-  local saved, urgent, alone = {}, {}, {}
-  -- Counted by hand: \`#\` looks for the end of a table each time.
-  local given, replied, plainCount = 0, 3, 0
-  local plain = {}
-  local pending, retrying = 0, 0
-
-  -- Whether a task of the line may be given; it has left the line in any case.
-  local function mayBeGiven(id, content, state, due)
-    if not content or (state ~= 'p' and state ~= 't') then
-      -- Left in the line by something that went wrong: taken out, and no other task suffers.
-      return false
-    end
-    local expires = expiryOf(content)
-    if expires and expires <= now then
-      -- An expired task leaves the line here and waits for maintenance, which ends it.
-      return false
-    end
-    if sub(due, 1, 1) == '+' and due > '+000' .. now13 then
-      -- The clock was set back after the task had become due: never early holds all the same.
-      call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), memberOf(id, content))
-      return false
-    end
-    if expires then
-      urgent[#urgent + 1] = id
-    end
-    return true
-  end
-
-  local function give(id, content, checkpoint, lease, run, fence13)
-    given = given + 1
-    saved[given * 2 - 1], saved[given * 2] = id, run
-    alone[#alone + 1], alone[#alone + 2] = fence13, id
-    reply[replied + 1], reply[replied + 2] = '\\0' .. lease .. (checkpoint and '1' or '0') .. id, content
-    replied = replied + 2
-    if checkpoint then
-      replied = replied + 1
-      reply[replied] = checkpoint
-    end
-  end
-
-  -- A task with a past, a key or times of its own.
-  local function consider(id, content, before, fence13)
-    local state, due, attempt, marks, key = 'p', nil, '0000000001', '00000', '0'
-    if before then
-      state, due = sub(before, 1, 1), sub(before, 44, 60)
-      attempt = format('%010d', tonumber(sub(before, 5, 14)) + 1)
-      marks, key = sub(before, 88, 92), sub(before, 4, 4)
-    elseif content then
-      due = firstDueOf(content)
-      if sub(content, 28, 28) ~= '-' then
-        key = '1'
-      end
-    end
-    if not mayBeGiven(id, content, state, due) then
-      return
-    end
-    if state == 'p' then
-      pending = pending + 1
-    else
-      retrying = retrying + 1
-    end
-    if key == '1' and sub(content, 28, 28) == 's' then
-      freeKey(id, content, { key = '1' })
-      key = '0'
-    end
-    local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
-    give(id, content, checkpoint, attempt .. fence13 .. due,
-      'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
-  end
-
-  -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end with.
-  local created, isDue, hundred, hundredText = nil, false, nil, nil
-  local claim = format('%013d', fence + 1)
-  local afterFence = session .. now13 .. claim
-  -- Characters as numbers: cutting out a text is dear.
-  local byte = string.byte
-  local PLAIN, KEYLESS = byte('n-', 1, 2)
-  local function isPlain(content)
-    local timing, key = byte(content, 27, 28)
-    return timing == PLAIN and key == KEYLESS
-  end
-  for number = 1, #ids do
-    local id, content, entry = ids[number], contents[number], entries[number]
-    local createdThen = content and sub(content, 13, 25)
-    if createdThen and createdThen ~= created then
-      created, isDue = createdThen, createdThen <= now13
-    end
-    if voided and entry and isVoid(entry, content, runs[number]) then
-      count('void', -1)
-    elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
-      -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
-      pending = pending + 1
-      given = given + 1
-      local last = (fence + given) % 100
-      if fence + given - last ~= hundred then
-        hundred = fence + given - last
-        hundredText = format('%011d', hundred / 100)
-      end
-      saved[given * 2 - 1] = id
-      saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
-      plainCount = plainCount + 1
-      plain[plainCount] = id
-      replied = replied + 1
-      reply[replied] = content
-    else
-      consider(id, content, runs[number], format('%013d', fence + given + 1))
-    end
-  end
-  holdAlone(session, alone)
-  if plainCount > 0 then
-    reply[3] = table.concat(plain)
-    holdTogether(session, claim, reply[3], plainCount)
-  end
-  callWithMany('ZREM', EXPIRY, urgent)
-  callWithMany('HSET', RUN, saved)
-  count('pending', -pending)
-  count('retrying', -retrying)
-  count('running', pending + retrying)
-end
-if #reply == 3 then
-  if not paused then
-    for _, line in ipairs({ LATER, BACKOFF }) do
-      local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')
-      if head[2] then
-        local inMs = math.max(0, tonumber(head[2]) - now)
-        reply[1] = reply[1] < 0 and inMs or math.min(reply[1], inMs)
-      end
-    end
-    -- Something was in line that this claim could not take out in one go, or that was thrown out.
-    if taken > 0 then
-      reply[1] = 0
-    end
-  end
-  if sleepMs > 0 then
-    local asleep = tonumber(call('HGET', META, 'asleep') or 0)
-    if now + sleepMs > asleep then
-      call('HSET', META, 'asleep', now + sleepMs)
-    end
-  end
-end
+export const claimTasks: string = `mayFinish()
+local reply = claimDue(1, #ARGV)
 conclude()
 return reply`;
 
@@ -394,6 +109,298 @@ for number, id in ipairs(ids) do
 end
 conclude()
 return reply`;
+
+export const claim: string = `local function claimDue(from, to)
+  local session, ttl, isNew, worker = ARGV[from], tonumber(ARGV[from + 1]), ARGV[from + 2] == '1', ARGV[from + 3]
+  local limit, lowest, sleepMs = tonumber(ARGV[from + 4]), tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
+
+  local lease = call('ZSCORE', SESSION, session)
+  if lease then
+    if tonumber(lease) <= now then
+      return { 'lost' }
+    end
+  elseif isNew then
+    call('ZADD', SESSION, now + ttl, session)
+    call('HSET', WORKER, session, worker)
+  else
+    return { 'lost' }
+  end
+
+  -- Whoever sleeps is woken by what others bring, not by what this claim is about to take.
+  local brought = soonest
+  promote(500)
+  soonest = brought
+  -- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
+  local ids, entries, taken, fromLists = {}, {}, 0, 0
+  -- How much more may be read into one answer; not counted while this queue holds small tasks only.
+  local room = largest() > LARGE and MOST_AT_ONCE or nil
+  local paused = call('HGET', META, 'stopped')
+  local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
+  local voided = voidEntries() > 0
+  -- Lines that have nothing more to give.
+  local emptied = {}
+
+  -- How many of these may be taken without their contents being too much together; one at least, if nothing was taken.
+  local function fitting(members, idAt)
+    if not room then
+      return #members
+    end
+    for number, member in ipairs(members) do
+      local size = call('HSTRLEN', TASK, sub(member, idAt))
+      if size > room and (number > 1 or taken > 0) then
+        limit = 0
+        return number - 1
+      end
+      room = math.max(0, room - size)
+    end
+    return #members
+  end
+
+  -- Both begin with the sequence, which no two tasks share.
+  local function comesBefore(first, second)
+    if first.score ~= second.score then
+      return first.score < second.score
+    end
+    return first.member < second.member
+  end
+
+  -- Takes from one sorted set, as long as its tasks come before \`rival\`, the head of another line.
+  local function takeReady(line, rival)
+    local want, members = limit - taken, nil
+    if rival then
+      members = {}
+      local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
+      for at = 1, #range, 2 do
+        if not comesBefore({ score = tonumber(range[at + 1]), member = range[at] }, rival) then
+          break
+        end
+        members[#members + 1] = range[at]
+      end
+    else
+      members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
+      emptied[line] = #members < want
+    end
+    local total = fitting(members, 13)
+    if total > 0 then
+      call('ZREMRANGEBYRANK', line, 0, total - 1)
+    end
+    for number = 1, total do
+      ids[taken + number] = sub(members[number], 13)
+    end
+    taken = taken + total
+  end
+
+  -- The same from one list of fresh tasks.
+  local function takeFresh(list, rival)
+    local want, members, total = limit - taken, nil, 0
+    if rival or room then
+      members = call('LRANGE', list, 0, want - 1)
+      while rival and members[total + 1]
+        and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
+        total = total + 1
+      end
+      total = fitting(rival and { unpack(members, 1, total) } or members, 26)
+      discard(list, total)
+    else
+      members = call('LPOP', list, want) or {}
+      total = #members
+      emptied[list] = total < want
+    end
+    for number = 1, total do
+      ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
+    end
+    taken, fromLists = taken + total, fromLists + total
+  end
+
+  local function readyHead(name)
+    local line = READY .. name
+    local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
+    return head[1]
+      and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
+  end
+
+  local function usualHead(name)
+    local list = FRESH .. name
+    local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
+    return entry
+      and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
+  end
+
+  local function take()
+    local heads = {}
+    for at = from + 7, to do
+      heads[#heads + 1] = readyHead(ARGV[at]) or nil
+      heads[#heads + 1] = usualHead(ARGV[at]) or nil
+    end
+    while #heads > 0 and taken < limit do
+      table.sort(heads, comesBefore)
+      local first, before = heads[1], taken
+      first.take(first.line, heads[2])
+      -- Without progress it would go on for ever, and hold up everybody.
+      local goesOn = taken > before and taken < limit and not emptied[first.line]
+      local head = goesOn and first.look(first.name)
+      if head then
+        heads[1] = head
+      else
+        table.remove(heads, 1)
+      end
+    end
+  end
+
+  local reply = { -1, 0, '' }
+  if not paused then
+    take()
+  end
+  if taken > 0 then
+    local contents = fetchMany(TASK, ids)
+    -- A fresh task has no run, unless its entry is void.
+    local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
+    local fence = call('HINCRBY', META, 'fence', #ids) - #ids
+    reply[2] = fence
+    local tail = now13 .. NO_TIME .. '-'
+    local saved, urgent, alone = {}, {}, {}
+    -- Counted by hand: \`#\` looks for the end of a table each time.
+    local given, replied, plainCount = 0, 3, 0
+    local plain = {}
+    local pending, retrying = 0, 0
+
+    -- Whether a task of the line may be given; it has left the line in any case.
+    local function mayBeGiven(id, content, state, due)
+      if not content or (state ~= 'p' and state ~= 't') then
+        -- Left in the line by something that went wrong: taken out, and no other task suffers.
+        return false
+      end
+      local expires = expiryOf(content)
+      if expires and expires <= now then
+        -- An expired task leaves the line here and waits for maintenance, which ends it.
+        return false
+      end
+      if sub(due, 1, 1) == '+' and due > '+000' .. now13 then
+        -- The clock was set back after the task had become due: never early holds all the same.
+        call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), memberOf(id, content))
+        return false
+      end
+      if expires then
+        urgent[#urgent + 1] = id
+      end
+      return true
+    end
+
+    local function give(id, content, checkpoint, lease, run, fence13)
+      given = given + 1
+      saved[given * 2 - 1], saved[given * 2] = id, run
+      alone[#alone + 1], alone[#alone + 2] = fence13, id
+      reply[replied + 1], reply[replied + 2] = '\\0' .. lease .. (checkpoint and '1' or '0') .. id, content
+      replied = replied + 2
+      if checkpoint then
+        replied = replied + 1
+        reply[replied] = checkpoint
+      end
+    end
+
+    -- A task with a past, a key or times of its own.
+    local function consider(id, content, before, fence13)
+      local state, due, attempt, marks, key = 'p', nil, '0000000001', '00000', '0'
+      if before then
+        state, due = sub(before, 1, 1), sub(before, 44, 60)
+        attempt = format('%010d', tonumber(sub(before, 5, 14)) + 1)
+        marks, key = sub(before, 88, 92), sub(before, 4, 4)
+      elseif content then
+        due = firstDueOf(content)
+        if sub(content, 28, 28) ~= '-' then
+          key = '1'
+        end
+      end
+      if not mayBeGiven(id, content, state, due) then
+        return
+      end
+      if state == 'p' then
+        pending = pending + 1
+      else
+        retrying = retrying + 1
+      end
+      if key == '1' and sub(content, 28, 28) == 's' then
+        freeKey(id, content, { key = '1' })
+        key = '0'
+      end
+      local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
+      give(id, content, checkpoint, attempt .. fence13 .. due,
+        'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
+    end
+
+    -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end
+    -- with.
+    local created, isDue, hundred, hundredText = nil, false, nil, nil
+    local claim = format('%013d', fence + 1)
+    local afterFence = session .. now13 .. claim
+    -- Characters as numbers: cutting out a text is dear.
+    local byte = string.byte
+    local PLAIN, KEYLESS = byte('n-', 1, 2)
+    local function isPlain(content)
+      local timing, key = byte(content, 27, 28)
+      return timing == PLAIN and key == KEYLESS
+    end
+    for number = 1, #ids do
+      local id, content, entry = ids[number], contents[number], entries[number]
+      local createdThen = content and sub(content, 13, 25)
+      if createdThen and createdThen ~= created then
+        created, isDue = createdThen, createdThen <= now13
+      end
+      if voided and entry and isVoid(entry, content, runs[number]) then
+        count('void', -1)
+      elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
+        -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
+        pending = pending + 1
+        given = given + 1
+        local last = (fence + given) % 100
+        if fence + given - last ~= hundred then
+          hundred = fence + given - last
+          hundredText = format('%011d', hundred / 100)
+        end
+        saved[given * 2 - 1] = id
+        saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
+        plainCount = plainCount + 1
+        plain[plainCount] = id
+        replied = replied + 1
+        reply[replied] = content
+      else
+        consider(id, content, runs[number], format('%013d', fence + given + 1))
+      end
+    end
+    holdAlone(session, alone)
+    if plainCount > 0 then
+      reply[3] = table.concat(plain)
+      holdTogether(session, claim, reply[3], plainCount)
+    end
+    callWithMany('ZREM', EXPIRY, urgent)
+    callWithMany('HSET', RUN, saved)
+    count('pending', -pending)
+    count('retrying', -retrying)
+    count('running', pending + retrying)
+  end
+  if #reply == 3 then
+    if not paused then
+      for _, line in ipairs({ LATER, BACKOFF }) do
+        local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')
+        if head[2] then
+          local inMs = math.max(0, tonumber(head[2]) - now)
+          reply[1] = reply[1] < 0 and inMs or math.min(reply[1], inMs)
+        end
+      end
+      -- Something was in line that this claim could not take out in one go, or that was thrown out.
+      if taken > 0 then
+        reply[1] = 0
+      end
+    end
+    if sleepMs > 0 then
+      local asleep = tonumber(call('HGET', META, 'asleep') or 0)
+      if now + sleepMs > asleep then
+        call('HSET', META, 'asleep', now + sleepMs)
+      end
+    end
+  end
+  return reply
+end`;
 
 export const controlTasks: string = `local operation = ARGV[1]
 local wish = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or {}
@@ -1803,134 +1810,146 @@ if #ids == most then
 end
 return reply`;
 
-export const settleTasks: string = `local session, token, packed = ARGV[1], ARGV[2], ARGV[3]
--- How many arguments follow an operation.
-local followers = { t = 2, s = 1, f = 1, o = 1 }
--- Of each operation: the task; attempt and fence; where the rest is, unless all are in the packed text.
-local ids, leases, places, outcomes, total = {}, {}, {}, {}, 0
-for from = 1, #packed, 23 + GENERATED do
-  total = total + 1
-  leases[total], ids[total] = sub(packed, from, from + 22), sub(packed, from + 23, from + 22 + GENERATED)
-end
-local last, at = #ARGV, 4
-while at <= last do
-  local code = ARGV[at]
-  total = total + 1
-  leases[total], ids[total], places[total] = sub(code, 2, 24), sub(code, 25), at
-  at = at + 1 + (followers[sub(code, 1, 1)] or 0)
-end
-local runs = fetchMany(RUN, ids)
--- The same task twice in one call: a lease settles at most once.
-local changed = packed == '' and {} or nil
-local saved, released, outputs = {}, {}, {}
--- How many were held together, by claim; and fences of the others.
-local together, alone = {}, {}
--- Counted by hand: \`#\` looks for the end of a table each time.
-local completed, outputCount, stale = 0, 0, 0
-local allGenerated = true
-
--- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours and
--- ends plainly, and what it becomes, without and with an output.
-local head, rest, claim, isOurs, isSimple = '', '', nil, false, false
-local endedHead, after, afterOutput = nil, nil, nil
-
-local function look(text)
-  head, rest = sub(text, 1, 4), sub(text, 28)
-  claim = #text == SHORT and sub(rest, 30) or nil
-  isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
-  local all = isOurs and sub(wholeRun(text), 28)
-  isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(all, 61, 61) == '0'
-  if isSimple then
-    local ended, marks = token .. sub(all, 17, 46) .. now13 .. sub(all, 60, 60), sub(all, 62)
-    endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
-  end
-end
-
--- Any end, with everything that comes with it.
-local function endWith(id, operation, place, text)
-  local content = call('HGET', TASK, id)
-  local run = readRun(text, content)
-  local first, second = nil, nil
-  if place then
-    first, second = ARGV[place + 1], ARGV[place + 2]
-  end
-  if operation == 'o' then
-    endRun(id, content, run, 'c', token, nil, nil, nil, first)
-  elseif operation == 't' then
-    endRun(id, content, run, 't', token, tonumber(first), sub(second, 1, 1), sub(second, 2))
-  elseif operation == 'f' then
-    endRun(id, content, run, 'f', token, nil, sub(first, 1, 1), sub(first, 2))
-  else
-    endRun(id, content, run, operation, token, operation == 's' and tonumber(first) or nil)
-  end
-end
-
-mayFinish()
-for number = 1, total do
-  local id, lease, place = ids[number], leases[number], places[number]
-  local text = runs[number]
-  local outcome = 's'
-  if text and not (changed and changed[id]) then
-    -- To put a text together and compare it is cheaper than to cut up the one that is there.
-    if text ~= head .. lease .. rest then
-      look(text)
-    end
-    if isOurs and text == head .. lease .. rest then
-      outcome = 'a'
-      local operation = place and sub(ARGV[place], 1, 1) or 'c'
-      if changed then
-        changed[id] = true
-      end
-      if isSimple and (operation == 'c' or operation == 'o') then
-        -- By far the most frequent end, without looking at the content.
-        completed = completed + 1
-        released[completed] = id
-        if claim then
-          together[claim] = (together[claim] or 0) + 1
-        else
-          alone[#alone + 1] = sub(lease, 11)
-        end
-        saved[completed * 2 - 1] = id
-        saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
-        allGenerated = allGenerated and #id == GENERATED
-        if operation == 'o' then
-          outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
-          outputCount = outputCount + 2
-        end
-      else
-        endWith(id, operation, place, text)
-      end
-    elseif sub(text, 1, 1) ~= 'r' and sub(text, 15, 43) == sub(lease, 11) .. token then
-      -- This very call has been carried out before, and its answer was lost.
-      outcome = 'a'
-    end
-  end
-  outcomes[number] = outcome
-  stale = outcome == 's' and stale + 1 or stale
-end
-for first, total in pairs(together) do
-  letGoOfSome(session, first, total)
-end
-callWithMany('HDEL', HELD .. session, alone)
-callWithMany('HSET', RUN, saved)
-callWithMany('HSET', MORE, outputs)
-if completed > 0 and allGenerated then
-  -- One entry for all: an entry each is dear.
-  call('ZADD', DONE, now, entryOf(released, 1))
-else
-  for number = 1, completed do
-    call('ZADD', DONE, now, released[number])
-  end
-end
-count('running', -completed)
-count('done', completed)
-if completed > 0 and isAwaited() then
-  for number = 1, completed do
-    ended[#ended + 1] = released[number]
-  end
-end
+export const settleAndClaim: string = `mayFinish()
+local last = tonumber(ARGV[1]) + 1
+local outcomes = settleRuns(ARGV[2], last + 1)
+local reply = claimDue(2, last)
 conclude()
-return stale > 0 and table.concat(outcomes) or '*'`;
+return { outcomes, reply }`;
+
+export const settleTasks: string = `mayFinish()
+local outcomes = settleRuns(ARGV[1], 2)
+conclude()
+return outcomes`;
+
+export const settle: string = `local function settleRuns(session, from)
+  local token, packed = ARGV[from], ARGV[from + 1]
+  -- How many arguments follow an operation.
+  local followers = { t = 2, s = 1, f = 1, o = 1 }
+  -- Of each operation: the task; attempt and fence; where the rest is, unless all are in the packed text.
+  local ids, leases, places, outcomes, total = {}, {}, {}, {}, 0
+  for start = 1, #packed, 23 + GENERATED do
+    total = total + 1
+    leases[total], ids[total] = sub(packed, start, start + 22), sub(packed, start + 23, start + 22 + GENERATED)
+  end
+  local last, at = #ARGV, from + 2
+  while at <= last do
+    local code = ARGV[at]
+    total = total + 1
+    leases[total], ids[total], places[total] = sub(code, 2, 24), sub(code, 25), at
+    at = at + 1 + (followers[sub(code, 1, 1)] or 0)
+  end
+  local runs = fetchMany(RUN, ids)
+  -- The same task twice in one call: a lease settles at most once.
+  local changed = packed == '' and {} or nil
+  local saved, released, outputs = {}, {}, {}
+  -- How many were held together, by claim; and fences of the others.
+  local together, alone = {}, {}
+  -- Counted by hand: \`#\` looks for the end of a table each time.
+  local completed, outputCount, stale = 0, 0, 0
+  local allGenerated = true
+
+  -- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours
+  -- and ends plainly, and what it becomes, without and with an output.
+  local head, rest, claim, isOurs, isSimple = '', '', nil, false, false
+  local endedHead, after, afterOutput = nil, nil, nil
+
+  local function look(text)
+    head, rest = sub(text, 1, 4), sub(text, 28)
+    claim = #text == SHORT and sub(rest, 30) or nil
+    isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
+    local all = isOurs and sub(wholeRun(text), 28)
+    isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(all, 61, 61) == '0'
+    if isSimple then
+      local ended, marks = token .. sub(all, 17, 46) .. now13 .. sub(all, 60, 60), sub(all, 62)
+      endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
+    end
+  end
+
+  -- Any end, with everything that comes with it.
+  local function endWith(id, operation, place, text)
+    local content = call('HGET', TASK, id)
+    local run = readRun(text, content)
+    local first, second = nil, nil
+    if place then
+      first, second = ARGV[place + 1], ARGV[place + 2]
+    end
+    if operation == 'o' then
+      endRun(id, content, run, 'c', token, nil, nil, nil, first)
+    elseif operation == 't' then
+      endRun(id, content, run, 't', token, tonumber(first), sub(second, 1, 1), sub(second, 2))
+    elseif operation == 'f' then
+      endRun(id, content, run, 'f', token, nil, sub(first, 1, 1), sub(first, 2))
+    else
+      endRun(id, content, run, operation, token, operation == 's' and tonumber(first) or nil)
+    end
+  end
+
+  for number = 1, total do
+    local id, lease, place = ids[number], leases[number], places[number]
+    local text = runs[number]
+    local outcome = 's'
+    if text and not (changed and changed[id]) then
+      -- To put a text together and compare it is cheaper than to cut up the one that is there.
+      if text ~= head .. lease .. rest then
+        look(text)
+      end
+      if isOurs and text == head .. lease .. rest then
+        outcome = 'a'
+        local operation = place and sub(ARGV[place], 1, 1) or 'c'
+        if changed then
+          changed[id] = true
+        end
+        if isSimple and (operation == 'c' or operation == 'o') then
+          -- By far the most frequent end, without looking at the content.
+          completed = completed + 1
+          released[completed] = id
+          if claim then
+            together[claim] = (together[claim] or 0) + 1
+          else
+            alone[#alone + 1] = sub(lease, 11)
+          end
+          saved[completed * 2 - 1] = id
+          saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
+          allGenerated = allGenerated and #id == GENERATED
+          if operation == 'o' then
+            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
+            outputCount = outputCount + 2
+          end
+        else
+          endWith(id, operation, place, text)
+        end
+      elseif sub(text, 1, 1) ~= 'r' and sub(text, 15, 43) == sub(lease, 11) .. token then
+        -- This very call has been carried out before, and its answer was lost.
+        outcome = 'a'
+      end
+    end
+    outcomes[number] = outcome
+    stale = outcome == 's' and stale + 1 or stale
+  end
+  for first, total in pairs(together) do
+    letGoOfSome(session, first, total)
+  end
+  callWithMany('HDEL', HELD .. session, alone)
+  callWithMany('HSET', RUN, saved)
+  callWithMany('HSET', MORE, outputs)
+  if completed > 0 and allGenerated then
+    -- One entry for all: an entry each is dear.
+    call('ZADD', DONE, now, entryOf(released, 1))
+  else
+    for number = 1, completed do
+      call('ZADD', DONE, now, released[number])
+    end
+  end
+  count('running', -completed)
+  count('done', completed)
+  if completed > 0 and isAwaited() then
+    for number = 1, completed do
+      ended[#ended + 1] = released[number]
+    end
+  end
+  return stale > 0 and table.concat(outcomes) or '*'
+end`;
 
 export const tendQueue: string = `local most, token = tonumber(ARGV[1]), ARGV[2]
 local more = 0

@@ -1,0 +1,300 @@
+-- Library after fresh.lua: gives due tasks of one queue to a session, up to but not with `conclude`.
+-- Arguments of the script, from the first to the last given: session; its time to live; 1 if it may be new to this queue;
+--   worker (instance, zero byte, host); limit; lowest priority to give; how long the caller will sleep when there is
+--   nothing; names.
+-- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); the fence before
+--   the first one given, each has the next; ids, one after the other; and, per task, its content: by itself if the next
+--   of those ids is its own, it was due when it was created and this is its first attempt; else after a text of a zero
+--   byte, attempt (10) fence (13) due (17) whether there is a checkpoint (1) id, and before the checkpoint, if there is.
+-- Cost: O(log n) per task, O(1) per name.
+local function claimDue(from, to)
+  local session, ttl, isNew, worker = ARGV[from], tonumber(ARGV[from + 1]), ARGV[from + 2] == '1', ARGV[from + 3]
+  local limit, lowest, sleepMs = tonumber(ARGV[from + 4]), tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
+
+  local lease = call('ZSCORE', SESSION, session)
+  if lease then
+    if tonumber(lease) <= now then
+      return { 'lost' }
+    end
+  elseif isNew then
+    call('ZADD', SESSION, now + ttl, session)
+    call('HSET', WORKER, session, worker)
+  else
+    return { 'lost' }
+  end
+
+  -- Whoever sleeps is woken by what others bring, not by what this claim is about to take.
+  local brought = soonest
+  promote(500)
+  soonest = brought
+  -- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
+  local ids, entries, taken, fromLists = {}, {}, 0, 0
+  -- How much more may be read into one answer; not counted while this queue holds small tasks only.
+  local room = largest() > LARGE and MOST_AT_ONCE or nil
+  local paused = call('HGET', META, 'stopped')
+  local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
+  local voided = voidEntries() > 0
+  -- Lines that have nothing more to give.
+  local emptied = {}
+
+  -- How many of these may be taken without their contents being too much together; one at least, if nothing was taken.
+  local function fitting(members, idAt)
+    if not room then
+      return #members
+    end
+    for number, member in ipairs(members) do
+      local size = call('HSTRLEN', TASK, sub(member, idAt))
+      if size > room and (number > 1 or taken > 0) then
+        limit = 0
+        return number - 1
+      end
+      room = math.max(0, room - size)
+    end
+    return #members
+  end
+
+  -- Both begin with the sequence, which no two tasks share.
+  local function comesBefore(first, second)
+    if first.score ~= second.score then
+      return first.score < second.score
+    end
+    return first.member < second.member
+  end
+
+  -- Takes from one sorted set, as long as its tasks come before `rival`, the head of another line.
+  local function takeReady(line, rival)
+    local want, members = limit - taken, nil
+    if rival then
+      members = {}
+      local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
+      for at = 1, #range, 2 do
+        if not comesBefore({ score = tonumber(range[at + 1]), member = range[at] }, rival) then
+          break
+        end
+        members[#members + 1] = range[at]
+      end
+    else
+      members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
+      emptied[line] = #members < want
+    end
+    local total = fitting(members, 13)
+    if total > 0 then
+      call('ZREMRANGEBYRANK', line, 0, total - 1)
+    end
+    for number = 1, total do
+      ids[taken + number] = sub(members[number], 13)
+    end
+    taken = taken + total
+  end
+
+  -- The same from one list of fresh tasks.
+  local function takeFresh(list, rival)
+    local want, members, total = limit - taken, nil, 0
+    if rival or room then
+      members = call('LRANGE', list, 0, want - 1)
+      while rival and members[total + 1]
+        and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
+        total = total + 1
+      end
+      total = fitting(rival and { unpack(members, 1, total) } or members, 26)
+      discard(list, total)
+    else
+      members = call('LPOP', list, want) or {}
+      total = #members
+      emptied[list] = total < want
+    end
+    for number = 1, total do
+      ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
+    end
+    taken, fromLists = taken + total, fromLists + total
+  end
+
+  local function readyHead(name)
+    local line = READY .. name
+    local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
+    return head[1]
+      and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
+  end
+
+  local function usualHead(name)
+    local list = FRESH .. name
+    local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
+    return entry
+      and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
+  end
+
+  local function take()
+    local heads = {}
+    for at = from + 7, to do
+      heads[#heads + 1] = readyHead(ARGV[at]) or nil
+      heads[#heads + 1] = usualHead(ARGV[at]) or nil
+    end
+    while #heads > 0 and taken < limit do
+      table.sort(heads, comesBefore)
+      local first, before = heads[1], taken
+      first.take(first.line, heads[2])
+      -- Without progress it would go on for ever, and hold up everybody.
+      local goesOn = taken > before and taken < limit and not emptied[first.line]
+      local head = goesOn and first.look(first.name)
+      if head then
+        heads[1] = head
+      else
+        table.remove(heads, 1)
+      end
+    end
+  end
+
+  local reply = { -1, 0, '' }
+  if not paused then
+    take()
+  end
+  if taken > 0 then
+    local contents = fetchMany(TASK, ids)
+    -- A fresh task has no run, unless its entry is void.
+    local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
+    local fence = call('HINCRBY', META, 'fence', #ids) - #ids
+    reply[2] = fence
+    local tail = now13 .. NO_TIME .. '-'
+    local saved, urgent, alone = {}, {}, {}
+    -- Counted by hand: `#` looks for the end of a table each time.
+    local given, replied, plainCount = 0, 3, 0
+    local plain = {}
+    local pending, retrying = 0, 0
+
+    -- Whether a task of the line may be given; it has left the line in any case.
+    local function mayBeGiven(id, content, state, due)
+      if not content or (state ~= 'p' and state ~= 't') then
+        -- Left in the line by something that went wrong: taken out, and no other task suffers.
+        return false
+      end
+      local expires = expiryOf(content)
+      if expires and expires <= now then
+        -- An expired task leaves the line here and waits for maintenance, which ends it.
+        return false
+      end
+      if sub(due, 1, 1) == '+' and due > '+000' .. now13 then
+        -- The clock was set back after the task had become due: never early holds all the same.
+        call('ZADD', state == 'p' and LATER or BACKOFF, tonumber(due), memberOf(id, content))
+        return false
+      end
+      if expires then
+        urgent[#urgent + 1] = id
+      end
+      return true
+    end
+
+    local function give(id, content, checkpoint, lease, run, fence13)
+      given = given + 1
+      saved[given * 2 - 1], saved[given * 2] = id, run
+      alone[#alone + 1], alone[#alone + 2] = fence13, id
+      reply[replied + 1], reply[replied + 2] = '\0' .. lease .. (checkpoint and '1' or '0') .. id, content
+      replied = replied + 2
+      if checkpoint then
+        replied = replied + 1
+        reply[replied] = checkpoint
+      end
+    end
+
+    -- A task with a past, a key or times of its own.
+    local function consider(id, content, before, fence13)
+      local state, due, attempt, marks, key = 'p', nil, '0000000001', '00000', '0'
+      if before then
+        state, due = sub(before, 1, 1), sub(before, 44, 60)
+        attempt = format('%010d', tonumber(sub(before, 5, 14)) + 1)
+        marks, key = sub(before, 88, 92), sub(before, 4, 4)
+      elseif content then
+        due = firstDueOf(content)
+        if sub(content, 28, 28) ~= '-' then
+          key = '1'
+        end
+      end
+      if not mayBeGiven(id, content, state, due) then
+        return
+      end
+      if state == 'p' then
+        pending = pending + 1
+      else
+        retrying = retrying + 1
+      end
+      if key == '1' and sub(content, 28, 28) == 's' then
+        freeKey(id, content, { key = '1' })
+        key = '0'
+      end
+      local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
+      give(id, content, checkpoint, attempt .. fence13 .. due,
+        'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
+    end
+
+    -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end
+    -- with.
+    local created, isDue, hundred, hundredText = nil, false, nil, nil
+    local claim = format('%013d', fence + 1)
+    local afterFence = session .. now13 .. claim
+    -- Characters as numbers: cutting out a text is dear.
+    local byte = string.byte
+    local PLAIN, KEYLESS = byte('n-', 1, 2)
+    local function isPlain(content)
+      local timing, key = byte(content, 27, 28)
+      return timing == PLAIN and key == KEYLESS
+    end
+    for number = 1, #ids do
+      local id, content, entry = ids[number], contents[number], entries[number]
+      local createdThen = content and sub(content, 13, 25)
+      if createdThen and createdThen ~= created then
+        created, isDue = createdThen, createdThen <= now13
+      end
+      if voided and entry and isVoid(entry, content, runs[number]) then
+        count('void', -1)
+      elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
+        -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
+        pending = pending + 1
+        given = given + 1
+        local last = (fence + given) % 100
+        if fence + given - last ~= hundred then
+          hundred = fence + given - last
+          hundredText = format('%011d', hundred / 100)
+        end
+        saved[given * 2 - 1] = id
+        saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
+        plainCount = plainCount + 1
+        plain[plainCount] = id
+        replied = replied + 1
+        reply[replied] = content
+      else
+        consider(id, content, runs[number], format('%013d', fence + given + 1))
+      end
+    end
+    holdAlone(session, alone)
+    if plainCount > 0 then
+      reply[3] = table.concat(plain)
+      holdTogether(session, claim, reply[3], plainCount)
+    end
+    callWithMany('ZREM', EXPIRY, urgent)
+    callWithMany('HSET', RUN, saved)
+    count('pending', -pending)
+    count('retrying', -retrying)
+    count('running', pending + retrying)
+  end
+  if #reply == 3 then
+    if not paused then
+      for _, line in ipairs({ LATER, BACKOFF }) do
+        local head = call('ZRANGE', line, 0, 0, 'WITHSCORES')
+        if head[2] then
+          local inMs = math.max(0, tonumber(head[2]) - now)
+          reply[1] = reply[1] < 0 and inMs or math.min(reply[1], inMs)
+        end
+      end
+      -- Something was in line that this claim could not take out in one go, or that was thrown out.
+      if taken > 0 then
+        reply[1] = 0
+      end
+    end
+    if sleepMs > 0 then
+      local asleep = tonumber(call('HGET', META, 'asleep') or 0)
+      if now + sleepMs > asleep then
+        call('HSET', META, 'asleep', now + sleepMs)
+      end
+    end
+  end
+  return reply
+end
