@@ -58,6 +58,31 @@ export const killScenarios: readonly Scenario[] = [
     },
   }),
   processScenario({
+    id: 'FLT-42',
+    rule: 'R-FLT-42',
+    title: 'a worker dies of SIGKILL while it waits for work: what comes next starts elsewhere, at once',
+    patience: 3,
+    async run(t) {
+      // A ttl far longer than anything here takes: what is handed to who is gone would show.
+      const fleet = new Fleet(t, 120_000);
+      const workers = await fleet.enlist(4);
+      for (const worker of workers.slice(1)) {
+        worker.kill();
+        await worker.exited;
+        const enqueued = process.hrtime.bigint();
+        const longestMs = t.capabilities.wakeup.pollMs + t.budgetMs;
+        // One by one, and more than there are workers: whoever has a turn gets one before it can ask again.
+        const tasks = await Promise.all(workers.flatMap(() => [1, 2].map(() => fleet.enqueue([['return', 1]]))));
+        for (const { id } of tasks) {
+          const start = await t.eventually(() => fleet.starts(id)[0], 'the start of a task', longestMs);
+          t.between(Number(start.at - enqueued) / 1e6, 0, longestMs, 'milliseconds until a task starts');
+        }
+        // They may have run where the next one dies.
+        await fleet.allSucceed(tasks);
+      }
+    },
+  }),
+  processScenario({
     id: 'FLT-30',
     rule: 'R-CON-3',
     title: 'a producer dies of SIGKILL in the middle of its batches: what it was told is accepted is there, once',

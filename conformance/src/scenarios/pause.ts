@@ -1,3 +1,4 @@
+import type { Delivery } from '@millrace/core';
 import { freezing, pauseRunning, pauseWaiting, queuePause, taskStore } from '../needs.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -30,17 +31,25 @@ export const pause: readonly Scenario[] = [
     needs: [queuePause],
     async run(t) {
       const holder = await t.holder({ own: true });
-      await t.broker.queues.pause('line');
-      const task = await t.enqueue();
-      const waiting = holder.claim({ waitMs: Math.round(t.budgetMs) });
-      await t.moment();
-      await t.broker.queues.resume('line');
-      const deliveries = await t.soon(waiting, 'the waking of a claim', 2 * t.budgetMs);
-      t.equal(
-        deliveries.map((each) => each.lease.taskId),
-        [task.id],
-        'what it gets',
-      );
+      const wait = (): Promise<Delivery[]> => holder.claim({ waitMs: Math.round(2 * t.budgetMs) });
+      // Whoever waits since before the pause is not to be given anything either.
+      for (const waitsBefore of [false, true]) {
+        const early = waitsBefore ? [wait()] : [];
+        await t.moment();
+        await t.broker.queues.pause('line');
+        const task = await t.enqueue();
+        if (t.capabilities.tasks.get) await t.inState(task.id, 'pending', 'what comes during a pause');
+        const waiting = early[0] ?? wait();
+        await t.moment();
+        await t.broker.queues.resume('line');
+        const deliveries = await t.soon(waiting, 'the waking of a claim', 2 * t.budgetMs);
+        t.equal(
+          deliveries.map((each) => each.lease.taskId),
+          [task.id],
+          'what it gets',
+        );
+        await holder.complete(t.defined(deliveries[0], 'a delivery'));
+      }
     },
   },
   {

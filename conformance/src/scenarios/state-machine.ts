@@ -259,6 +259,20 @@ export const stateMachine: readonly Scenario[] = [
       await holder.claimsNothing();
       const delivery = await holder.claimOne({ names: ['other', 'unknown here'] });
       t.equal([delivery.lease.taskId, delivery.lease.attempt], [foreign.id, 1], 'the other task and its attempt');
+
+      // Nor does one that waits already; names that begin or end alike are others.
+      const waiting = (await t.holder({ own: true })).claim({
+        names: ['work', 'a'],
+        waitMs: Math.round(2 * t.budgetMs),
+      });
+      await t.moment();
+      const names = ['worker', 'homework', 'aa'];
+      for (const name of names) await t.enqueue({ name });
+      const last = await t.enqueue();
+      const [woken] = await t.soon(waiting, 'the waking of a claim');
+      t.equal(woken?.lease.taskId, last.id, 'what a claim that waited is given');
+      const left = await holder.claimMany(names.length, { names });
+      t.equal(left.map(({ name }) => name).sort(), names.sort(), 'what it left to others');
     },
   },
 ];

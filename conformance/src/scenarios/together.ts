@@ -49,18 +49,23 @@ export const together: readonly Scenario[] = [
       t.equal(t.defined(next, 'the next task').lease.taskId, fresh.id, 'what that claim gives');
 
       // What a settle hands back is told to others, whatever the claim beside it looks for.
-      const waiting = other.claim({ waitMs: Math.round(2 * t.budgetMs) });
-      await t.moment();
       const names = t.capabilities.claimByName ? ['another'] : [usual.name];
       const queues = t.capabilities.claimByName ? [usual.queue] : ['another'];
-      const [released, nothing] = await Promise.all([
-        holder.release(t.defined(next, 'the next task')),
-        holder.claim({ names, queues }),
-      ]);
-      t.equal([released, nothing], ['applied', []], 'a release beside a claim for something else');
-      const passed = t.defined((await t.soon(waiting, 'the waking of a claim'))[0], 'what was released');
-      t.equal(passed.lease.taskId, fresh.id, 'what a waiting claim gets');
-      t.equal(await other.complete(passed), 'applied', 'its completion');
+      let passing = t.defined(next, 'the next task');
+      for (const [from, to] of [
+        [holder, other],
+        [other, holder],
+        [holder, other],
+        [other, holder],
+      ] as const) {
+        const waiting = to.claim({ waitMs: Math.round(2 * t.budgetMs) });
+        await t.moment();
+        const [released, nothing] = await Promise.all([from.release(passing), from.claim({ names, queues })]);
+        t.equal([released, nothing], ['applied', []], 'a release beside a claim for something else');
+        passing = t.defined((await t.soon(waiting, 'the waking of a claim'))[0], 'what was released');
+        t.equal(passing.lease.taskId, fresh.id, 'what a waiting claim gets');
+      }
+      t.equal(await holder.complete(passing), 'applied', 'its completion');
       t.equal(await holder.complete(back), 'applied', 'the completion of what came back');
       await other.claimsNothing();
     },

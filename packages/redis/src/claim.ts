@@ -13,6 +13,8 @@ export interface Claimant {
   readonly ttlMs: number;
   /** Instance, zero byte, host. */
   readonly worker: string;
+  /** Where it may be given a task while it sleeps; empty: nowhere. */
+  readonly listener: string;
 }
 
 /** What a look at queues brought. */
@@ -35,14 +37,15 @@ export interface QueueClaim {
 }
 
 const call: CallOptions = { op: 'session.claim' };
+const afterFence = 13;
 
 /** Takes tasks of one queue, without waiting. `lost` when the session is over there. */
 export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Promise<Claimed | 'lost'> {
-  const { joint, keys, sessionId, ttlMs, worker } = claimant;
+  const { joint, keys, sessionId, ttlMs, worker, listener } = claimant;
   const { queue, joins, names, limit, lowestPriority, sleepMs } = claim;
   const args = [
     ...[sessionId, String(ttlMs), joins ? '1' : '0', worker, String(limit), String(lowestPriority)],
-    ...[String(sleepMs), ...names],
+    ...[String(sleepMs), listener, ...names],
   ];
   const reply = (await joint.claim(keys.queue(queue), args, limit, call)) as (string | number)[];
   if (reply[0] === 'lost') return 'lost';
@@ -68,6 +71,14 @@ function readClaimed(reply: readonly (string | number)[], queue: string, session
     }
   }
   return deliveries;
+}
+
+/** Reads what give.lua writes of a task, after the session. */
+export function readGiven(text: string, queue: string, sessionId: string): Delivery {
+  const afterId = afterFence + generatedIdLength;
+  const fence = Number(text.slice(0, afterFence));
+  const lease = { taskId: text.slice(afterFence, afterId), attempt: 1, fence, sessionId };
+  return readFirstDelivery(lease, text.slice(afterId), queue);
 }
 
 /** Gives one id after the other out of a text of ids of equal size, in bytes: somebody's own may be as long as ours. */

@@ -97,6 +97,14 @@ export class RedisConnection {
     return this.#client?.isCluster === true;
   }
 
+  /**
+   * Whether a task may be given to who listens here. In a cluster a script does not learn whether anybody did; and what is
+   * to be copied before it counts cannot be made so by whom it was given to.
+   */
+  get mayBeGiven(): boolean {
+    return !this.isCluster && !this.#copies.wanted;
+  }
+
   /** Connects and asks the server what it is. @throws ConfigurationError UnavailableError */
   async open(): Promise<ServerFacts> {
     const { store, makeClient, name } = this.#settings;

@@ -24,8 +24,8 @@ export interface EnqueueContext {
   readonly locator: Locator;
   readonly settings: StoreSettings;
   readonly capabilities: Capabilities;
-  /** Queues that have got tasks. */
-  readonly wake: (queues: Iterable<string>) => void;
+  /** A queue has got tasks to be looked for. */
+  readonly wake: (queue: string) => void;
 }
 
 /** Others wait while a script runs: one of this size takes about a millisecond (bench.md). */
@@ -164,7 +164,6 @@ async function storeInQueues(
     }
   }
   await (parts.length === 1 ? stored[0] : refuseInPart(parts, stored, outcomes));
-  context.wake(byQueue.keys());
 }
 
 /**
@@ -185,6 +184,9 @@ async function refuseInPart(
     for (const index of parts[number]?.indexes ?? []) outcomes[index] = { status: 'rejected', error: result.reason };
   }
 }
+
+/** What enqueue-tasks.lua answers. */
+type Reply = [all: number, first: number, each: string[], isGiven: number];
 
 interface Part {
   readonly queue: string;
@@ -218,7 +220,7 @@ async function storePart(
   { queue, indexes, contents }: Part,
   outcomes: EnqueueOutcome[],
 ): Promise<void> {
-  const { connection, keys, settings, registry, locator } = context;
+  const { connection, keys, settings, registry, locator, wake } = context;
   const { names, special } = describe(tasks, indexes);
   const ids = indexes.map((index) => (tasks[index] as NewTask).id);
   const packed = packIds(ids);
@@ -227,8 +229,8 @@ async function storePart(
     ...contents,
     ...(packed === '' ? ids : []),
   ];
-  const reply = (await connection.run('enqueueTasks', keys.queue(queue), args, call)) as [number, number, string[]];
-  const [all, first, each] = reply;
+  const reply = (await connection.run('enqueueTasks', keys.queue(queue), args, call)) as Reply;
+  const [all, first, each, isGiven] = reply;
   // It may have been written down long ago, and the server emptied since.
   if (first === 1) {
     await registry.add([queue], 'enqueue', true).catch((error: unknown) => {
@@ -236,6 +238,7 @@ async function storePart(
     });
   }
   locator.note(ids, queue);
+  if (isGiven === 0) wake(queue);
   for (let position = 0; position < indexes.length; position++) {
     const outcome = all === 1 ? accepted : readOutcome(each[position] ?? 'a', queue, settings);
     outcomes[indexes[position] as number] = outcome;

@@ -27,7 +27,9 @@ import { ConfigurationError } from '@millrace/core';
  * | `Q:worker` | hash | session → its instance and host, for the runs of the tasks it holds |
  * | `Q:held:<session>` | hash | tasks a session runs, see `lua/held.lua` |
  * | `Q:stop:<session>` | set | of its tasks, the ones that shall stop |
+ * | `Q:asleep` | sorted set | claims that sleep and may be given a task, by until when, see `lua/give.lua` |
  * | `Q:work`, `Q:stop`, `Q:ended` | channel | something is due; a session shall look at its stops; tasks have ended |
+ * | `Q:given:<listener>` | channel | a task that was given to a claim of that broker |
  */
 export class Keys {
   readonly prefix: string;
@@ -53,10 +55,13 @@ export class Keys {
 }
 
 /** Channels of a queue, given its base key. */
-export const channels: Readonly<Record<'work' | 'stop' | 'ended', (queueKey: string) => string>> = {
+export const channels: Readonly<
+  Record<'work' | 'stop' | 'ended' | 'given', (queueKey: string, listener: string) => string>
+> = {
   work: (queueKey) => `${queueKey}:work`,
   stop: (queueKey) => `${queueKey}:stop`,
   ended: (queueKey) => `${queueKey}:ended`,
+  given: (queueKey, listener) => `${queueKey}:given:${listener}`,
 };
 
 /** @throws ConfigurationError */

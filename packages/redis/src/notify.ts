@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { channels, type Keys } from './keys.ts';
 import type { Subscriber } from './subscriber.ts';
 
@@ -6,12 +7,21 @@ export interface Listeners {
   readonly onWork: (queue: string | undefined) => void;
   readonly onStop: (session: string | undefined) => void;
   readonly onEnded: (taskIds: readonly string[] | undefined) => void;
+  /** A task given to a claim that sleeps: what give.lua writes. */
+  readonly onGiven: (queue: string | undefined, text: string) => void;
 }
 
 type Kind = keyof typeof channels;
 
-/** Hears what the scripts tell: of work, of stops, of ends. A hint only: whoever misses one finds out by polling. */
+const kindsOfWork: readonly Kind[] = ['work', 'stop', 'given'];
+
+/**
+ * Hears what the scripts tell: of work, of stops, of ends, of tasks that were given away. Whoever misses a hint finds out
+ * by polling; whoever misses a task, by asking the server what it holds.
+ */
 export class Notifier {
+  /** The last part of the channel of this broker alone. */
+  readonly id: string = randomBytes(12).toString('base64url');
   readonly #keys: Keys;
   readonly #listeners: Listeners;
   readonly #subscriber: () => Subscriber;
@@ -25,7 +35,7 @@ export class Notifier {
 
   /** Whether messages of work in these queues arrive. */
   hearsOfWork(queues: readonly string[]): boolean {
-    return this.#subscriber().has(this.#channels(queues, ['work', 'stop']));
+    return this.#subscriber().has(this.#channels(queues, kindsOfWork));
   }
 
   /** Whether messages of ends in these queues arrive. */
@@ -34,7 +44,7 @@ export class Notifier {
   }
 
   listenForWork(queues: readonly string[]): Promise<void> {
-    return this.#subscriber().listen(this.#channels(queues, ['work', 'stop']));
+    return this.#subscriber().listen(this.#channels(queues, kindsOfWork));
   }
 
   listenForEnds(queues: readonly string[]): Promise<void> {
@@ -44,15 +54,17 @@ export class Notifier {
   receive(channel: string, message: string): void {
     const meaning = this.#meanings.get(channel);
     if (meaning === undefined) return;
-    const { onWork, onStop, onEnded } = this.#listeners;
+    const { onWork, onStop, onEnded, onGiven } = this.#listeners;
     if (meaning.kind === 'work') onWork(meaning.queue);
+    else if (meaning.kind === 'given') onGiven(meaning.queue, message);
     else if (meaning.kind === 'stop') onStop(message);
     else onEnded(parseIds(message));
   }
 
   /** Messages may have been missed. */
   missed(): void {
-    const { onWork, onStop, onEnded } = this.#listeners;
+    const { onWork, onStop, onEnded, onGiven } = this.#listeners;
+    onGiven(undefined, '');
     onWork(undefined);
     onStop(undefined);
     onEnded(undefined);
@@ -62,7 +74,7 @@ export class Notifier {
     return queues.flatMap((queue) => {
       const queueKey = this.#keys.queue(queue);
       return kinds.map((kind) => {
-        const channel = channels[kind](queueKey);
+        const channel = channels[kind](queueKey, this.id);
         this.#meanings.set(channel, { kind, queue });
         return channel;
       });

@@ -113,6 +113,7 @@ export class StoreBroker implements RedisBroker, Pick<Guard, 'overdue'> {
         onWork: (queue) => this.#wakeups.wake(queue),
         onStop: (session) => this.#hurry(session),
         onEnded: (taskIds) => this.#endings.tell(taskIds),
+        onGiven: (queue, text) => this.#receive(queue, text),
       },
       () => this.#connection.subscriber,
     );
@@ -142,9 +143,7 @@ export class StoreBroker implements RedisBroker, Pick<Guard, 'overdue'> {
       locator: this.#locator,
       settings: this.#settings,
       capabilities,
-      wake: (queues: Iterable<string>): void => {
-        for (const queue of queues) this.#wakeups.wake(queue);
-      },
+      wake: this.#onWork,
     };
     return enqueueTasks(context, tasks, options);
   }
@@ -242,6 +241,13 @@ export class StoreBroker implements RedisBroker, Pick<Guard, 'overdue'> {
     this.#closed.abort();
     await Promise.all([...this.#sessions].map((session) => session.end()));
     await this.#connection.close();
+  }
+
+  #receive(queue: string | undefined, text: string): void {
+    for (const each of this.#sessions) {
+      if (queue === undefined) each.missed();
+      else if (text.startsWith(each.id)) each.receive(queue, text);
+    }
   }
 
   #hurry(session: string | undefined): void {

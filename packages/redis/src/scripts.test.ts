@@ -2,7 +2,10 @@ import { expect, test } from 'vitest';
 import * as lua from './lua/scripts.ts';
 import { link, makeScripts } from './scripts.ts';
 
-const libraries: readonly string[] = [lua.record, lua.held, lua.place, lua.fresh, lua.endRun];
+const libraries: readonly string[] = [
+  ...[lua.record, lua.held, lua.give, lua.place, lua.fresh],
+  ...[lua.endRun, lua.settle, lua.claim],
+];
 
 test('every script of the folder is used, and all that the libraries define', () => {
   const used = Object.values(makeScripts()).map(({ text }) => `\n${text}`);

@@ -33,6 +33,8 @@ function isOver(leftMs: number): boolean {
 
 /** Most tasks taken by one script: others wait while it runs. */
 const mostInScript = 250;
+/** Fences kept of tasks that were found again. */
+const mostFound = 1_000;
 
 /** Takes tasks for a session and keeps track of what it has, also when an answer to a claim gets lost. */
 export class SessionClaims {
@@ -50,6 +52,8 @@ export class SessionClaims {
   readonly #sending = new Map<string, Underway<Promise<unknown>>>();
   /** Found again after the answer to a claim was lost; handed out by the next claims, or given back. */
   readonly #recovered: Delivery[] = [];
+  /** Fences of the latest of them: the message that gave one may still come. */
+  readonly #found = new Set<number>();
   readonly #served = new Map<string, number>();
   #turn = 0;
   readonly #recovering = new Map<string, Promise<void>>();
@@ -123,6 +127,13 @@ export class SessionClaims {
       throw failure ?? error;
     }
     return ids.map((id) => verdicts.get(id) ?? { status: 'gone' });
+  }
+
+  /** Takes note of a task that came in a message. False when it was found before: then it may have been settled, too. */
+  accept(delivery: Delivery): boolean {
+    if (this.#found.has(delivery.lease.fence) || !this.#isNews(delivery)) return false;
+    this.#remember([delivery]);
+    return true;
   }
 
   /** A queue holds more for this session than it knows of. */
@@ -265,11 +276,19 @@ export class SessionClaims {
     // What these bring is not lost.
     await Promise.allSettled([...(this.#sending.get(queue) ?? [])]);
     const known = [...this.held].flatMap(([id, held]) => (held.queue === queue ? [id] : []));
-    const strays = await findStrays(this.#claimant, queue, known);
-    if (strays.length > 0) this.joined.add(queue);
+    const found = await findStrays(this.#claimant, queue, known);
+    if (found.length > 0) this.joined.add(queue);
+    // One that was given may have arrived since the server was asked.
+    const strays = found.filter((stray) => this.#isNews(stray));
     this.#remember(strays);
     this.#recovered.push(...strays);
+    for (const { lease } of strays) this.#found.add(lease.fence);
+    for (const fence of this.#found) if (this.#found.size > mostFound) this.#found.delete(fence);
     this.#uncertain.delete(queue);
+  }
+
+  #isNews({ lease: { taskId, fence } }: Delivery): boolean {
+    return (this.held.get(taskId)?.fence ?? -1) < fence;
   }
 
   #remember(deliveries: readonly Delivery[]): void {

@@ -17,9 +17,10 @@ import {
   type Heartbeat,
   startHeartbeat,
   Underway,
+  type WakeupListener,
   type Wakeups,
 } from '@millrace/core/adapter';
-import type { Claimant } from './claim.ts';
+import { type Claimant, readGiven } from './claim.ts';
 import type { RedisConnection } from './connection.ts';
 import { JointCalls } from './joint-calls.ts';
 import type { Keys } from './keys.ts';
@@ -30,6 +31,7 @@ import { orLost } from './or-lost.ts';
 import { SessionClaims } from './session-claims.ts';
 import { checkSettle, type HolderContext, reportTasks, settleTasks } from './settle.ts';
 import { requestOf } from './stored-task.ts';
+import { type WaitingClaim, WaitingClaims } from './waiting-claims.ts';
 
 /** What a session needs of the broker it belongs to. */
 export interface SessionOwner {
@@ -63,6 +65,7 @@ export class RedisSession implements Session {
   readonly #holder: HolderContext;
   readonly #joint: JointCalls;
   readonly #taken: SessionClaims;
+  readonly #waiting = new WaitingClaims();
   readonly #claims = new Underway<Promise<unknown>>();
   readonly #suspicions = new Map<string, number>();
   #ending: Promise<void> | undefined;
@@ -82,7 +85,9 @@ export class RedisSession implements Session {
     this.lost = this.#heartbeat.lost;
     const joint = new JointCalls(connection);
     this.#joint = joint;
-    const claimant: Claimant = { connection, joint, keys, sessionId: this.id, ttlMs, worker: `${instance}\0${host}` };
+    const listener = connection.mayBeGiven ? owner.notifier.id : '';
+    const worker = `${instance}\0${host}`;
+    const claimant: Claimant = { connection, joint, keys, sessionId: this.id, ttlMs, worker, listener };
     this.#taken = new SessionClaims(claimant, owner.locator, settings);
     this.#holder = {
       connection,
@@ -99,36 +104,45 @@ export class RedisSession implements Session {
 
   async claim(request: ClaimRequest): Promise<Delivery[]> {
     checkClaimRequest(request, this.#requireRunning('session.claim'));
-    const { settings, wakeups, notifier } = this.#owner;
-    const { clock, pollMs } = settings;
-    const until = clock.monotonic() + request.waitMs;
     // Listens before it looks, so that what arrives in between wakes it (T8).
-    const listener = wakeups.listen(request.queues);
+    const listener = this.#owner.wakeups.listen(request.queues);
+    const waiting = this.#waiting.open(request, () => listener.wake());
     try {
-      for (let contended = 0, first = true; ; first = false) {
-        if (this.lost.aborted) throw this.lost.reason;
-        if (this.#ending !== undefined || request.signal?.aborted === true) return [];
-        const before = until - clock.monotonic();
-        // Only who listens may count on being told.
-        if (!first && before > 0) await notifier.listenForWork(request.queues);
-        const told = before > 0 && notifier.hearsOfWork(request.queues);
-        const sleepMs = told ? Math.ceil(Math.min(before, pollMs)) : 0;
-        const claimed = await orLost(this.#track(this.#taken.take(request, sleepMs)), this.lost);
-        if (claimed === 'lost') this.#heartbeat.declareLost('the broker has ended it');
-        if (claimed === 'lost' || this.lost.aborted) throw this.lost.reason;
-        // Ending gives back what came in the meantime.
-        if (this.#ending !== undefined) return [];
-        if (claimed.deliveries.length > 0) return [...claimed.deliveries];
-        const left = until - clock.monotonic();
-        if (left <= 0) return [];
-        if (first && !told) continue;
-        const { inMs = pollMs } = claimed;
-        contended = inMs === 0 ? contended + 1 : 0;
-        const napMs = inMs === 0 ? Math.min(contendedMs * contended, pollMs) : Math.min(pollMs, inMs);
-        await listener.sleep(Math.min(left, napMs), request.signal);
-      }
+      return await this.#claim(request, listener, waiting);
     } finally {
       listener.close();
+      const tooMany = this.#waiting.close(waiting);
+      if (tooMany.length > 0) void this.#giveBack(tooMany);
+    }
+  }
+
+  async #claim(request: ClaimRequest, listener: WakeupListener, { given }: WaitingClaim): Promise<Delivery[]> {
+    const { settings, notifier } = this.#owner;
+    const { clock, pollMs } = settings;
+    const until = clock.monotonic() + request.waitMs;
+    for (let contended = 0, first = true; ; first = false) {
+      if (this.lost.aborted) throw this.lost.reason;
+      if (this.#ending !== undefined) return [];
+      if (given.length > 0 || request.signal?.aborted === true) return given.splice(0);
+      const before = until - clock.monotonic();
+      // Only who listens may count on being told.
+      if (!first && before > 0) await notifier.listenForWork(request.queues);
+      const told = before > 0 && notifier.hearsOfWork(request.queues);
+      const sleepMs = told ? Math.ceil(Math.min(before, pollMs)) : 0;
+      const claimed = await orLost(this.#track(this.#taken.take(request, sleepMs)), this.lost);
+      if (claimed === 'lost') this.#heartbeat.declareLost('the broker has ended it');
+      if (claimed === 'lost' || this.lost.aborted) throw this.lost.reason;
+      // Ending gives back what came in the meantime.
+      if (this.#ending !== undefined) return [];
+      const deliveries = [...claimed.deliveries, ...given.splice(0, request.limit - claimed.deliveries.length)];
+      if (deliveries.length > 0) return deliveries;
+      const left = until - clock.monotonic();
+      if (left <= 0) return [];
+      if (first && !told) continue;
+      const { inMs = pollMs } = claimed;
+      contended = inMs === 0 ? contended + 1 : 0;
+      const napMs = inMs === 0 ? Math.min(contendedMs * contended, pollMs) : Math.min(pollMs, inMs);
+      await listener.sleep(Math.min(left, napMs), request.signal);
     }
   }
 
@@ -159,6 +173,19 @@ export class RedisSession implements Session {
   end(): Promise<void> {
     this.#ending ??= this.#end();
     return this.#ending;
+  }
+
+  /** A task was given to a claim that slept. What nobody waits for any more goes back, uncharged. */
+  receive(queue: string, text: string): void {
+    if (this.#isOver()) return;
+    const delivery = readGiven(text.slice(this.id.length), queue, this.id);
+    if (!this.#taken.accept(delivery)) return;
+    if (!this.#waiting.give(delivery)) void this.#giveBack([delivery]);
+  }
+
+  /** It may have been given tasks that it has not heard of. */
+  missed(): void {
+    if (this.#owner.connection.mayBeGiven) for (const queue of this.#taken.joined) this.#taken.suspect(queue);
   }
 
   /** Asks the server now whether something is wanted. */
@@ -242,13 +269,17 @@ export class RedisSession implements Session {
   /** Nobody may ask for it again, so what was found after its answer was lost goes back, uncharged. */
   async #giveBackStrays(): Promise<void> {
     try {
-      const strays = await this.#taken.takeStrays();
-      if (strays.length === 0) return;
-      const outcomes = await this.settle(strays.map(({ lease }) => ({ type: 'release', lease })));
-      this.#taken.keepStrays(strays.filter((_stray, index) => outcomes[index] === 'unknown'));
+      await this.#giveBack(await this.#taken.takeStrays());
     } catch {
       // The next beat tries again.
     }
+  }
+
+  /** What stays here for want of an answer is handed out by the next claim. */
+  async #giveBack(deliveries: readonly Delivery[]): Promise<void> {
+    if (deliveries.length === 0) return;
+    const outcomes = await this.settle(deliveries.map(({ lease }) => ({ type: 'release', lease })));
+    this.#taken.keepStrays(deliveries.filter((_delivery, index) => outcomes[index] === 'unknown'));
   }
 
   async #end(): Promise<void> {

@@ -45,6 +45,7 @@ export class Wakeups {
     };
     this.#waiters.add(waiter);
     return {
+      wake: waiter.wake,
       sleep: (ms, signal) =>
         new Promise((resolve) => {
           if (woken || signal?.aborted === true) {
@@ -72,6 +73,8 @@ export class Wakeups {
 
 /** One sleeper. */
 export interface WakeupListener {
+  /** Wakes this one alone. */
+  wake(): void;
   /** Resolves on a wake-up since `listen` or the last sleep, after `ms`, or when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   close(): void;

@@ -1,7 +1,7 @@
--- Library after fresh.lua: gives due tasks of one queue to a session, up to but not with `conclude`.
+-- Library after fresh.lua and give.lua: gives due tasks of one queue to a session, up to but not with `conclude`.
 -- Arguments of the script, from the first to the last given: session; its time to live; 1 if it may be new to this queue;
 --   worker (instance, zero byte, host); limit; lowest priority to give; how long the caller will sleep when there is
---   nothing; names.
+--   nothing; listener (16) to which it may be given a task while it sleeps, or empty; names.
 -- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); the fence before
 --   the first one given, each has the next; ids, one after the other; and, per task, its content: by itself if the next
 --   of those ids is its own, it was due when it was created and this is its first attempt; else after a text of a zero
@@ -10,6 +10,11 @@
 local function claimDue(from, to)
   local session, ttl, isNew, worker = ARGV[from], tonumber(ARGV[from + 1]), ARGV[from + 2] == '1', ARGV[from + 3]
   local limit, lowest, sleepMs = tonumber(ARGV[from + 4]), tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
+  local listener = ARGV[from + 7]
+  local sleeper = listener ~= '' and sleeperOf(session, listener, from + 8, to)
+  if sleeper then
+    wakeUp(sleeper)
+  end
 
   local lease = call('ZSCORE', SESSION, session)
   if lease then
@@ -125,7 +130,7 @@ local function claimDue(from, to)
 
   local function take()
     local heads = {}
-    for at = from + 7, to do
+    for at = from + 8, to do
       heads[#heads + 1] = readyHead(ARGV[at]) or nil
       heads[#heads + 1] = usualHead(ARGV[at]) or nil
     end
@@ -293,6 +298,9 @@ local function claimDue(from, to)
       local asleep = tonumber(call('HGET', META, 'asleep') or 0)
       if now + sleepMs > asleep then
         call('HSET', META, 'asleep', now + sleepMs)
+      end
+      if sleeper and not paused then
+        sleepUntil(sleeper, now + (reply[1] >= 0 and math.min(reply[1], sleepMs) or sleepMs))
       end
     end
   end

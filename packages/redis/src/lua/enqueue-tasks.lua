@@ -1,11 +1,11 @@
--- Stores tasks of one queue. Uses record.lua, held.lua, place.lua and fresh.lua.
+-- Stores tasks of one queue. Uses record.lua, held.lua, give.lua, place.lua and fresh.lua.
 -- Arguments: 1 most tasks that may wait, 0 for no limit; 2 names in order as JSON, each with how many tasks in a row
 --   have it; 3 JSON object, by the number of the task, of what is not plain:
 --   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 number of tasks; 5 ids one
 --   after the other, if all have the same number of bytes; then contents (see record.lua, without sequence, creation
 --   and times); then the ids if 5 is empty.
--- Result: whether all were accepted; whether it is the first of the queue; and if not all, an outcome per task:
---   a, d<existing id>, r<existing id>, or f for a queue that is full.
+-- Result: whether all were accepted; whether it is the first of the queue; if not all, an outcome per task: a,
+--   d<existing id>, r<existing id>, or f for a queue that is full; and whether all that came was given to a claim.
 -- Cost: O(log n) per task. Repeating it is harmless: an id that is there is a duplicate, whatever was promised of it.
 local total = tonumber(ARGV[4])
 local limit = tonumber(ARGV[1])
@@ -25,7 +25,7 @@ else
   end
 end
 
-local last = call('HMGET', META, 'sequence', 'highest')
+local last = call('HMGET', META, 'sequence', 'highest', 'stopped')
 local sequence = tonumber(last[1] or 0)
 local first = sequence == 0
 local highest = last[2] or (first and '')
@@ -99,6 +99,8 @@ local stored, unlisted, line, fresh = {}, {}, {}, {}
 -- Counted by hand: `#` looks for the end of a table each time.
 local storedCount, lineCount, freshCount = 0, 0, 0
 local accepted, biggest = 0, 0
+-- A task that comes alone may be given away at once.
+local mayBeGiven, isGiven = total == 1 and #packed == GENERATED and not last[3], false
 local run, runLeft, name = 0, 0, nil
 -- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
 local byte = string.byte
@@ -205,7 +207,9 @@ for number = 1, total do
     -- By far the most frequent kind: written out, with as few calls as can be.
     stored[storedCount + 1], stored[storedCount + 2] = id, head .. content
     storedCount = storedCount + 2
-    if level == USUAL_BYTE then
+    if mayBeGiven and #content <= LARGE and giveToSleeper(name, id, head .. content) then
+      isGiven = true
+    elseif level == USUAL_BYTE then
       freshCount = freshCount + 1
       fresh[freshCount] = head .. id
     else
@@ -222,7 +226,7 @@ for number = 1, total do
   end
 end
 flushLine()
-if storedCount > 0 then
+if storedCount > 0 and not isGiven then
   soonest = now
 end
 noteSize(biggest)
@@ -234,6 +238,6 @@ else
   callWithMany('RPUSH', UNLISTED, unlisted)
 end
 count('unlisted', accepted)
-count('pending', accepted)
+count(isGiven and 'running' or 'pending', accepted)
 conclude()
-return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }
+return { outcomes and 0 or 1, first and 1 or 0, outcomes or {}, isGiven and 1 or 0 }

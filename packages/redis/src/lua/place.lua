@@ -296,6 +296,8 @@ local function conclude()
     local asleep = tonumber(call('HGET', META, 'asleep') or 0)
     if asleep > now and soonest <= asleep then
       call('HSET', META, 'asleep', 0)
+      -- They look by themselves now, for something that came before what is enqueued next.
+      call('DEL', ASLEEP)
       call('PUBLISH', base .. ':work', '')
     end
   end

@@ -27,6 +27,7 @@ local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
 local DONE, DEAD, SESSION, WORKER = base .. ':done', base .. ':dead', base .. ':session', base .. ':worker'
 local HELD, STOP = base .. ':held:', base .. ':stop:'
+local ASLEEP = base .. ':asleep'
 
 local clock = call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)

@@ -113,6 +113,11 @@ return reply`;
 export const claim: string = `local function claimDue(from, to)
   local session, ttl, isNew, worker = ARGV[from], tonumber(ARGV[from + 1]), ARGV[from + 2] == '1', ARGV[from + 3]
   local limit, lowest, sleepMs = tonumber(ARGV[from + 4]), tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
+  local listener = ARGV[from + 7]
+  local sleeper = listener ~= '' and sleeperOf(session, listener, from + 8, to)
+  if sleeper then
+    wakeUp(sleeper)
+  end
 
   local lease = call('ZSCORE', SESSION, session)
   if lease then
@@ -228,7 +233,7 @@ export const claim: string = `local function claimDue(from, to)
 
   local function take()
     local heads = {}
-    for at = from + 7, to do
+    for at = from + 8, to do
       heads[#heads + 1] = readyHead(ARGV[at]) or nil
       heads[#heads + 1] = usualHead(ARGV[at]) or nil
     end
@@ -396,6 +401,9 @@ export const claim: string = `local function claimDue(from, to)
       local asleep = tonumber(call('HGET', META, 'asleep') or 0)
       if now + sleepMs > asleep then
         call('HSET', META, 'asleep', now + sleepMs)
+      end
+      if sleeper and not paused then
+        sleepUntil(sleeper, now + (reply[1] >= 0 and math.min(reply[1], sleepMs) or sleepMs))
       end
     end
   end
@@ -600,7 +608,7 @@ else
   end
 end
 
-local last = call('HMGET', META, 'sequence', 'highest')
+local last = call('HMGET', META, 'sequence', 'highest', 'stopped')
 local sequence = tonumber(last[1] or 0)
 local first = sequence == 0
 local highest = last[2] or (first and '')
@@ -674,6 +682,8 @@ local stored, unlisted, line, fresh = {}, {}, {}, {}
 -- Counted by hand: \`#\` looks for the end of a table each time.
 local storedCount, lineCount, freshCount = 0, 0, 0
 local accepted, biggest = 0, 0
+-- A task that comes alone may be given away at once.
+local mayBeGiven, isGiven = total == 1 and #packed == GENERATED and not last[3], false
 local run, runLeft, name = 0, 0, nil
 -- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
 local byte = string.byte
@@ -780,7 +790,9 @@ for number = 1, total do
     -- By far the most frequent kind: written out, with as few calls as can be.
     stored[storedCount + 1], stored[storedCount + 2] = id, head .. content
     storedCount = storedCount + 2
-    if level == USUAL_BYTE then
+    if mayBeGiven and #content <= LARGE and giveToSleeper(name, id, head .. content) then
+      isGiven = true
+    elseif level == USUAL_BYTE then
       freshCount = freshCount + 1
       fresh[freshCount] = head .. id
     else
@@ -797,7 +809,7 @@ for number = 1, total do
   end
 end
 flushLine()
-if storedCount > 0 then
+if storedCount > 0 and not isGiven then
   soonest = now
 end
 noteSize(biggest)
@@ -809,9 +821,9 @@ else
   callWithMany('RPUSH', UNLISTED, unlisted)
 end
 count('unlisted', accepted)
-count('pending', accepted)
+count(isGiven and 'running' or 'pending', accepted)
 conclude()
-return { outcomes and 0 or 1, first and 1 or 0, outcomes or {} }`;
+return { outcomes and 0 or 1, first and 1 or 0, outcomes or {}, isGiven and 1 or 0 }`;
 
 export const findOverdue: string = `local latest, limit = now - tonumber(ARGV[1]), tonumber(ARGV[2])
 if latest < 0 or call('HGET', META, 'stopped') then
@@ -995,6 +1007,42 @@ local function sortInAll(most)
     end
   end
   return most - left
+end`;
+
+export const give: string = `local MOST_SLEEPERS = 10
+
+local function sleeperOf(session, listener, from, to)
+  return session .. listener .. '\\0' .. table.concat(ARGV, '\\0', from, to) .. '\\0'
+end
+
+local function sleepUntil(sleeper, instant)
+  call('ZREMRANGEBYSCORE', ASLEEP, '-inf', now)
+  call('ZADD', ASLEEP, instant, sleeper)
+end
+
+local function wakeUp(sleeper)
+  call('ZREM', ASLEEP, sleeper)
+end
+
+-- The task is plain and has an id as they are made here. Whether somebody has it now.
+local function giveToSleeper(name, id, content)
+  for _, sleeper in ipairs(call('ZRANGEBYSCORE', ASLEEP, now + 1, '+inf', 'LIMIT', 0, MOST_SLEEPERS)) do
+    if find(sleeper, '\\0' .. name .. '\\0', 33, true) then
+      local session, listener = sub(sleeper, 1, 16), sub(sleeper, 17, 32)
+      local lease = call('ZSCORE', SESSION, session)
+      wakeUp(sleeper)
+      if lease and tonumber(lease) > now then
+        local fence = format('%013d', call('HINCRBY', META, 'fence', 1))
+        -- A process that is gone does not hear: the server knows that before its lease is over.
+        if call('PUBLISH', base .. ':given:' .. listener, session .. fence .. id .. content) > 0 then
+          call('HSET', RUN, id, 'r-000000000001' .. fence .. session .. now13 .. fence)
+          holdTogether(session, fence, id, 1)
+          return true
+        end
+      end
+    end
+  end
+  return false
 end`;
 
 export const held: string = `local function holdAlone(session, entries)
@@ -1442,6 +1490,8 @@ local function conclude()
     local asleep = tonumber(call('HGET', META, 'asleep') or 0)
     if asleep > now and soonest <= asleep then
       call('HSET', META, 'asleep', 0)
+      -- They look by themselves now, for something that came before what is enqueued next.
+      call('DEL', ASLEEP)
       call('PUBLISH', base .. ':work', '')
     end
   end
@@ -1576,6 +1626,7 @@ local INDEX, UNLISTED = base .. ':index', base .. ':unlisted'
 local LATER, BACKOFF, EXPIRY, PAUSED = base .. ':later', base .. ':backoff', base .. ':expiry', base .. ':paused'
 local DONE, DEAD, SESSION, WORKER = base .. ':done', base .. ':dead', base .. ':session', base .. ':worker'
 local HELD, STOP = base .. ':held:', base .. ':stop:'
+local ASLEEP = base .. ':asleep'
 
 local clock = call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
