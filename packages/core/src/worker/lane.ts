@@ -99,8 +99,9 @@ export class Lane implements SlotTaker {
   async run(): Promise<void> {
     const { clock, logger, stop } = this.#support;
     for (let failures = 0; !stop.aborted; ) {
-      // Settles first: a broker may do both in one step, and the turn leaves all the room it makes to one claim.
-      const departure = this.#support.departure();
+      // Settles first: a broker may do both in one step, and one claim takes all the room this turn makes. With tasks at
+      // hand, what counts is to ask early.
+      const departure = this.#held.length === 0 ? this.#support.departure() : undefined;
       if (departure !== undefined) await departure;
       const room = this.#room();
       if (room === 0) {
