@@ -37,6 +37,8 @@ export interface ScenarioResult {
 /** No scenario may take longer than this of real time, whatever it waits for; slow machines get more. */
 const longestRunMs = 20_000;
 const longestRunBudgets = 8;
+/** Characters of what is stored after a failure. */
+const longestDump = 8_000;
 
 /** Runs one scenario in a namespace of its own and cleans up after it. Never rejects. */
 export async function runScenario(scenario: Scenario, circumstances: Circumstances): Promise<ScenarioResult> {
@@ -110,10 +112,17 @@ async function execute(scenario: Scenario, context: ScenarioContext, limitMs: nu
 async function dump(context: ScenarioContext): Promise<string | undefined> {
   try {
     const stored = await context.hooks.dump?.(context.client.target);
-    return stored === undefined ? undefined : JSON.stringify(stored)?.slice(0, 4_000);
+    return stored === undefined ? undefined : written(stored).slice(0, longestDump);
   } catch (error) {
     return `the dump failed: ${describe(error)}`;
   }
+}
+
+/** What is short first: sessions, counters and lines tell more than the tasks themselves. */
+function written(stored: unknown): string {
+  if (typeof stored !== 'object' || stored === null || Array.isArray(stored)) return JSON.stringify(stored) ?? '';
+  const parts = Object.entries(stored).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  return `{${parts.sort((first, second) => first.length - second.length).join(',')}}`;
 }
 
 function describe(error: unknown): string {

@@ -87,7 +87,9 @@ export async function travel(url: string, prefix: string, ms: number): Promise<v
   });
 }
 
-const shiftedSets = /:(later|backoff|expiry|done|dead|session)$/;
+const shiftedSets = /:(later|backoff|expiry|done|dead|session|asleep)$/;
+/** Characters of a first run, which has when it started where others have when it was due. */
+const shortRun = 69;
 
 async function shiftKey(server: Redis, key: string, ms: number): Promise<void> {
   if (shiftedSets.test(key) || key.includes(':ready:')) {
@@ -108,6 +110,10 @@ async function shiftKey(server: Redis, key: string, ms: number): Promise<void> {
     }
   } else if (key.endsWith(':run')) {
     for (const [id, text] of Object.entries(await server.hgetall(key))) {
+      if (text.length === shortRun) {
+        await server.hset(key, id, text.slice(0, 43) + shifted13(text.slice(43, 56), ms) + text.slice(56));
+        continue;
+      }
       const times =
         shifted17(text.slice(43, 60), ms) + shifted13(text.slice(60, 73), ms) + shifted13(text.slice(73, 86), ms);
       await server.hset(key, id, text.slice(0, 43) + times + text.slice(86));

@@ -21,7 +21,9 @@ local function takeBack(id, content, run)
     endRun(id, content, run, 'r', token)
     return
   end
-  local instance = sub(run.worker, 1, find(run.worker, '\0', 1, true) - 1)
+  -- Whatever is stored by mistake must not keep others from coming back.
+  local stop = find(run.worker, '\0', 1, true) or 1
+  local instance = sub(run.worker, 1, stop - 1)
   local failure = ARGV[7] .. ',"worker":' .. cjson.encode(instance) .. '}'
   if last then
     endRun(id, content, run, 'f', token, nil, 'l', failure)
