@@ -178,7 +178,14 @@ export class RedisSession implements Session {
   /** A task was given to a claim that slept. What nobody waits for any more goes back, uncharged. */
   receive(queue: string, text: string): void {
     if (this.#isOver()) return;
-    const delivery = readGiven(text.slice(this.id.length), queue, this.id);
+    let delivery: Delivery;
+    try {
+      delivery = readGiven(text.slice(this.id.length), queue, this.id);
+    } catch {
+      // Nobody is there to hear of it: whoever claims next is told what cannot be read.
+      this.#taken.suspect(queue);
+      return;
+    }
     if (!this.#taken.accept(delivery)) return;
     if (!this.#waiting.give(delivery)) void this.#giveBack([delivery]);
   }
