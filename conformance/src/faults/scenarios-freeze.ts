@@ -90,7 +90,8 @@ async function someFrozen(t: ScenarioContext, fleet: Fleet): Promise<void> {
       'on-attempt',
       1,
       [
-        ['sleep-deaf', 500],
+        // Over while it stands still, and not before, however long the freezing takes.
+        ['sleep-deaf', 1.5 * fleet.ttlMs],
         ['return', 'old'],
       ],
     ],
