@@ -1,7 +1,6 @@
 import type { Delivery, Lease, NewTask, SettleOutcome } from '@millrace/core';
 import { usual } from '../context/builders.ts';
 import type { Holder } from '../context/holder.ts';
-import type { ScenarioContext } from '../context/scenario-context.ts';
 import { recoveryMs } from './call-end.ts';
 import { deliveredAfterAll } from './cut-session.ts';
 import { settledAfterAll } from './cut-settle.ts';
@@ -73,10 +72,6 @@ async function drained({ t, queue }: Stage, { holder, next }: Both): Promise<voi
       return delivery?.lease.taskId === next.id;
     },
     'the next task, after the session was lost',
-    lossMs(t, holder),
+    holder.ttlMs + t.capabilities.session.sweepMs + recoveryMs(t),
   );
-}
-
-function lossMs(t: ScenarioContext, holder: Holder): number {
-  return holder.ttlMs + t.capabilities.session.sweepMs + recoveryMs(t);
 }

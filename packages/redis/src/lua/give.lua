@@ -1,5 +1,5 @@
 -- Library after held.lua: gives a task to a claim that sleeps, in the message that would have woken it. That saves the
--- claim, and with it a third of the time until the handler begins; and it wakes one worker instead of all.
+-- claim, and with it almost a third of the time until the handler begins; and it wakes one worker instead of all.
 --
 -- ASLEEP has the claims that found nothing and sleep, by the instant until which that is so: session (16) listener (16)
 -- zero byte, then names, each ended by a zero byte. Whatever is due for them would have told them (see `conclude`) and
