@@ -221,11 +221,11 @@ async function storePart(
   outcomes: EnqueueOutcome[],
 ): Promise<void> {
   const { connection, keys, settings, registry, locator, wake } = context;
-  const { names, special } = describe(tasks, indexes);
+  const { runs, special, isRising } = describe(tasks, indexes);
   const ids = indexes.map((index) => (tasks[index] as NewTask).id);
   const packed = packIds(ids);
   const args = [
-    ...[String(settings.maxQueueLength ?? 0), names, special, String(ids.length), packed],
+    ...[String(settings.maxQueueLength ?? 0), runs, special, String(ids.length), packed, isRising ? '1' : ''],
     ...contents,
     ...(packed === '' ? ids : []),
   ];
@@ -253,29 +253,36 @@ function packIds(ids: readonly string[]): string {
   return Buffer.byteLength(text) === text.length ? text : '';
 }
 
-/** Names in order, each with how many tasks in a row have it; and what is not plain about which task. */
-function describe(
-  tasks: readonly NewTask[],
-  indexes: readonly number[],
-): { readonly names: string; readonly special: string } {
-  const names: (string | number)[] = [];
+interface Description {
+  /** Name, priority and length of each run of tasks that share the first two, as JSON. */
+  readonly runs: string;
+  /** What is not plain about which task, as JSON. */
+  readonly special: string;
+  /** Whether all ids were made here, and rise. */
+  readonly isRising: boolean;
+}
+
+function describe(tasks: readonly NewTask[], indexes: readonly number[]): Description {
+  const runs: (string | number)[] = [];
   const special: Record<number, unknown> = {};
   let isSpecial = false;
-  let name: string | undefined;
+  let isRising = true;
+  let before: NewTask | undefined;
   for (let position = 0; position < indexes.length; position++) {
     const task = tasks[indexes[position] as number] as NewTask;
-    if (task.name === name) {
-      names[names.length - 1] = (names.at(-1) as number) + 1;
+    if (task.name === before?.name && task.priority === before.priority) {
+      runs[runs.length - 1] = (runs.at(-1) as number) + 1;
     } else {
-      name = task.name;
-      names.push(name, 1);
+      runs.push(task.name, task.priority, 1);
     }
+    isRising &&= task.fresh === true && (before === undefined || task.id > before.id);
+    before = task;
     if (isPlain(task)) continue;
     isSpecial = true;
     const { delayMs, runAt = false, expiresInMs = false, expiresAt = false } = task;
     special[position + 1] = [delayMs, runAt, expiresInMs, expiresAt, task.onConflict === 'replace'];
   }
-  return { names: JSON.stringify(names), special: isSpecial ? JSON.stringify(special) : '' };
+  return { runs: JSON.stringify(runs), special: isSpecial ? JSON.stringify(special) : '', isRising };
 }
 
 function isPlain({ delayMs, runAt, expiresInMs, expiresAt, key }: NewTask): boolean {

@@ -35,6 +35,40 @@ test('what lies in the list and what does not are given in one order', async () 
   expect(await claimed(session)).toEqual(idsOf([...rest.slice(1), low]));
 });
 
+test('a batch of all kinds is stored as one by one, up to the limit of its queue', async () => {
+  const broker = newBroker({ prefix: newPrefix(), maxQueueLength: 260 });
+  await broker.open();
+  const session = await openSession(broker);
+  const known = newTask();
+  await broker.enqueue([known]);
+  const kinds: Partial<NewTask>[] = [
+    {},
+    {},
+    {},
+    { priority: 6 },
+    { key: 'k' },
+    { expiresInMs: 60_000 },
+    { name: 'rest' },
+  ];
+  const tasks = Array.from({ length: 330 }, (_unused, index) => newTask({ input: `${index}`, ...kinds[index % 7] }));
+  tasks.splice(120, 0, known);
+  const outcomes = await broker.enqueue(tasks);
+  const accepted = tasks.filter((_task, index) => outcomes[index]?.status === 'accepted');
+  expect(accepted).toHaveLength(259);
+  // The known one and all but the first with the key; and no later one is accepted once the queue is full.
+  const last = tasks.indexOf(accepted.at(-1) as NewTask);
+  const refused = outcomes.slice(0, last).filter(({ status }) => status !== 'accepted');
+  expect(refused.every(({ status }) => status === 'duplicate')).toBe(true);
+  expect(refused).toHaveLength(tasks.slice(0, last).filter(({ key }) => key !== undefined).length);
+  expect(outcomes[last + 1]?.status).not.toBe('accepted');
+  const byPriority = [known, ...accepted].toSorted((one, other) => other.priority - one.priority);
+  const deliveries = await session.claim(claimOf(250, { names: ['work', 'rest'] }));
+  deliveries.push(...(await session.claim(claimOf(250, { names: ['work', 'rest'] }))));
+  expect(deliveries.map(({ lease, input }) => [lease.taskId, input])).toEqual(
+    byPriority.map(({ id, input }) => [id, input]),
+  );
+});
+
 test('ids of every kind and length come back with the task they belong to', async () => {
   const { broker, session } = await open();
   // As many bytes as an id that was generated, but fewer characters; as many characters, but more bytes; and others.

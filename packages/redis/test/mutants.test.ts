@@ -119,8 +119,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'a task that was given to a claim that sleeps stays in line as well',
     caughtBy: 'CON-17',
     scripts: ['enqueueTasks'],
-    from: '    if mayBeGiven and #content <= LARGE and giveToSleeper(name, id, head .. content) then\n      isGiven = true\n    elseif',
-    to: '    if mayBeGiven then\n      giveToSleeper(name, id, head .. content)\n    end\n    if',
+    from: '  isGiven = total == 1 and giveAlone()\n',
+    to: '  if total == 1 then\n    giveAlone()\n  end\n',
   },
   {
     name: 'given-in-a-pause',
@@ -187,12 +187,12 @@ const traps: readonly ScriptMutant[] = [
     to: "if to == 'gone' or to == 'f' then",
   },
   {
-    name: 'twice-is-two',
-    defect: 'an id that is there is stored again',
-    caughtBy: 'DUP-01',
+    name: 'new-because-they-rise',
+    defect: 'ids that were made here are taken for new when they come again',
+    caughtBy: 'DUP-14',
     scripts: ['enqueueTasks'],
-    from: 'if found[number] then',
-    to: 'if false then',
+    from: 'local new = highest and ids[1] > highest',
+    to: 'local new = true',
   },
   {
     name: 'taken-for-new',

@@ -590,16 +590,18 @@ local function endRun(id, content, run, operation, token, delay, kind, failure, 
   save(id, run)
 end`;
 
-export const enqueueTasks: string = `local total = tonumber(ARGV[4])
+export const enqueueTasks: string = `local total, args = tonumber(ARGV[4]), ARGV
 local limit = tonumber(ARGV[1])
-local names = cjson.decode(ARGV[2])
+local runs = cjson.decode(ARGV[2])
 local special = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
+local packed, isRising = ARGV[5], ARGV[6] == '1'
+-- Arguments before the contents.
+local BEFORE = 6
 local outcomes = nil
 local ids = {}
-local packed = ARGV[5]
 if packed == '' then
   for number = 1, total do
-    ids[number] = ARGV[5 + total + number]
+    ids[number] = args[BEFORE + total + number]
   end
 else
   local width = #packed / total
@@ -616,16 +618,17 @@ local highest = last[2] or (first and '')
 -- Whether none of the ids can be there, because they rise, and above all of their length that ever were: as those do
 -- that are made here of the time. What sorts higher than time makes it look again, for each task. And the highest now.
 local function areNew()
-  local new, above = packed ~= '' and highest, highest or ''
-  for number = 1, total do
-    local id = ids[number]
+  local above = highest or ''
+  if isRising then
+    local new = highest and ids[1] > highest
+    return new, ids[total] > above and ids[total] or above
+  end
+  for _, id in ipairs(ids) do
     if #id == GENERATED and id > above then
       above = id
-    else
-      new = false
     end
   end
-  return new, above
+  return false, above
 end
 local new, above = areNew()
 -- This needs memory: a server that is full refuses here, before anything is stored.
@@ -678,44 +681,67 @@ local function replace(owner, content, wish)
   return true
 end
 
-local stored, unlisted, line, fresh = {}, {}, {}, {}
--- Counted by hand: \`#\` looks for the end of a table each time.
-local storedCount, lineCount, freshCount = 0, 0, 0
+local stored, storedCount = {}, 0
 local accepted, biggest = 0, 0
--- A task that comes alone may be given away at once.
-local mayBeGiven, isGiven = total == 1 and #packed == GENERATED and not last[3], false
-local run, runLeft, name = 0, 0, nil
--- Scores of tasks due now, by the character of their priority: numbers are written out at each call, texts are not.
-local byte = string.byte
-local USUAL_BYTE = USUAL + 48
-local nowScores = {}
+-- Of the tasks that are looked at.
+local name, level = nil, nil
+local isGiven = false
 
-local function scoreOf(level)
-  nowScores[level] = format('%d', score(level - 48, now))
-  return nowScores[level]
+-- Puts tasks that are due now into their line. Entries are those of a list of fresh tasks, see fresh.lua.
+local function enterLine(entries)
+  local isUsual = level == USUAL
+  local last = isUsual and call('LINDEX', FRESH .. name, -1)
+  if not last then
+    call('SADD', NAMES, name)
+  end
+  -- Where the clock was set back, the list would be out of order.
+  if isUsual and not (last and sub(last, 13, 25) > now13) then
+    callWithMany('RPUSH', FRESH .. name, entries)
+    return
+  end
+  local place, members = format('%d', score(level, now)), {}
+  for number, entry in ipairs(entries) do
+    members[number * 2 - 1], members[number * 2] = place, sub(entry, 1, 12) .. sub(entry, 26)
+  end
+  callWithMany('ZADD', READY .. name, members)
 end
 
-local function flushLine()
-  if freshCount > 0 then
-    local last = call('LINDEX', FRESH .. name, -1)
-    if not last then
-      call('SADD', NAMES, name)
-    end
-    if last and sub(last, 13, 25) > now13 then
-      -- The clock was set back: the list would be out of order.
-      for _, entry in ipairs(fresh) do
-        line[lineCount + 1], line[lineCount + 2] = format('%d', freshScore(entry)), sub(entry, 1, 12) .. sub(entry, 26)
-        lineCount = lineCount + 2
-      end
-    else
-      callWithMany('RPUSH', FRESH .. name, fresh)
-    end
-    fresh, freshCount = {}, 0
+-- A task that comes alone may be given away at once.
+local function giveAlone()
+  return #ids[1] == GENERATED and not last[3] and biggest <= LARGE and giveToSleeper(name, ids[1], stored[2])
+end
+
+-- Tasks in a row that are new, of one name and priority, and without wishes. By far the most frequent kind: with as few
+-- calls for each as can be, and with all that is needed at hand.
+local function storePlain(from, to)
+  if from > to then
+    return
   end
-  if lineCount > 0 then
-    call('SADD', NAMES, name)
-    callWithMany('ZADD', READY .. name, line)
-    line, lineCount = {}, 0
+  -- The sequence in two texts, see DIGITS.
+  local rest = (sequence + from) % 100
+  local hundreds = format('%010d', (sequence + from - rest) / 100)
+  local ids, args, digits, time, sub = ids, ARGV, DIGITS, now13, sub
+  local stored, at, entries, largest = stored, storedCount, {}, biggest
+  for number = from, to do
+    local id, content = ids[number], args[BEFORE + number]
+    local head = hundreds .. sub(digits, rest * 2 + 1, rest * 2 + 2) .. time
+    stored[at + 1], stored[at + 2] = id, head .. content
+    at = at + 2
+    entries[number - from + 1] = head .. id
+    if #content > largest then
+      largest = #content
+    end
+    rest = rest + 1
+    if rest == 100 then
+      rest = 0
+      hundreds = format('%010d', (sequence + number + 1) / 100)
+    end
+  end
+  storedCount, biggest, accepted = at, largest, accepted + #entries
+  isGiven = total == 1 and giveAlone()
+  if not isGiven then
+    enterLine(entries)
+    soonest = now
   end
 end
 
@@ -734,6 +760,7 @@ local function store(number, id, content, wish)
   if accepted >= room then
     return 'f'
   end
+  biggest = math.max(biggest, #content)
   local sequence12 = format('%012d', sequence + number)
   local whole, due = complete(content, wish, sequence12, now13)
   -- At once: a later task of this call may replace it.
@@ -742,11 +769,8 @@ local function store(number, id, content, wish)
     call('HSET', KEY, key, id)
   end
   if isReady(due) then
-    line[lineCount + 1], line[lineCount + 2] = format('%d', score(tonumber(sub(content, 1, 1)), due)), sequence12 .. id
-    lineCount = lineCount + 2
-    if key then
-      flushLine()
-    end
+    call('SADD', NAMES, name)
+    call('ZADD', READY .. name, score(level, due), sequence12 .. id)
   else
     call('ZADD', LATER, due, sequence12 .. id)
   end
@@ -756,61 +780,43 @@ local function store(number, id, content, wish)
   end
   soonest = math.min(soonest or due, due)
   accepted = accepted + 1
-  unlisted[accepted] = id
 end
 
--- The sequence in two texts, see DIGITS.
-local rest = (sequence + 1) % 100
-local hundreds = format('%010d', (sequence + 1 - rest) / 100)
-
-for number = 1, total do
-  if runLeft == 0 then
-    flushLine()
-    run = run + 1
-    name, runLeft = names[run * 2 - 1], names[run * 2]
-  end
-  runLeft = runLeft - 1
-  local id, content = ids[number], ARGV[5 + number]
-  local wish = special and special[tostring(number)]
-  if #content > biggest then
-    biggest = #content
-  end
-  if found[number] then
-    setOutcome(number, 'd' .. id)
-  elseif wish then
-    local outcome = store(number, id, content, wish)
-    if outcome then
-      setOutcome(number, outcome)
+-- Tasks in a row that are of one name and priority.
+local function storeRun(from, to)
+  -- The first of those that came since the last one that was not plain.
+  local plainFrom = from
+  for number = from, to do
+    local wish, outcome = special and special[tostring(number)], nil
+    local isFull = accepted + number - plainFrom >= room
+    if found[number] or wish or isFull then
+      storePlain(plainFrom, number - 1)
+      plainFrom = number + 1
+      if found[number] then
+        outcome = 'd' .. ids[number]
+      elseif wish then
+        outcome = store(number, ids[number], args[BEFORE + number], wish)
+      else
+        outcome = 'f'
+      end
+      if outcome then
+        setOutcome(number, outcome)
+      end
     end
-  elseif accepted >= room then
-    setOutcome(number, 'f')
+  end
+  storePlain(plainFrom, to)
+end
+
+local areAllPlain = new and room == math.huge and not special
+local stop = 0
+for at = 1, #runs, 3 do
+  local start = stop + 1
+  name, level, stop = runs[at], runs[at + 1], stop + runs[at + 2]
+  if areAllPlain then
+    storePlain(start, stop)
   else
-    local sequence12 = hundreds .. sub(DIGITS, rest * 2 + 1, rest * 2 + 2)
-    local head, level = sequence12 .. now13, byte(content)
-    -- By far the most frequent kind: written out, with as few calls as can be.
-    stored[storedCount + 1], stored[storedCount + 2] = id, head .. content
-    storedCount = storedCount + 2
-    if mayBeGiven and #content <= LARGE and giveToSleeper(name, id, head .. content) then
-      isGiven = true
-    elseif level == USUAL_BYTE then
-      freshCount = freshCount + 1
-      fresh[freshCount] = head .. id
-    else
-      line[lineCount + 1], line[lineCount + 2] = nowScores[level] or scoreOf(level), sequence12 .. id
-      lineCount = lineCount + 2
-    end
-    accepted = accepted + 1
-    unlisted[accepted] = id
+    storeRun(start, stop)
   end
-  rest = rest + 1
-  if rest == 100 then
-    rest = 0
-    hundreds = format('%010d', (sequence + number + 1) / 100)
-  end
-end
-flushLine()
-if storedCount > 0 and not isGiven then
-  soonest = now
 end
 noteSize(biggest)
 callWithMany('HSET', TASK, stored)
@@ -818,6 +824,12 @@ if accepted == total and #packed == total * GENERATED then
   -- All in one text: a text each is dear.
   call('RPUSH', UNLISTED, '\\0' .. packed)
 else
+  local unlisted = {}
+  for number, id in ipairs(ids) do
+    if not outcomes or outcomes[number] == 'a' then
+      unlisted[#unlisted + 1] = id
+    end
+  end
   callWithMany('RPUSH', UNLISTED, unlisted)
 end
 count('unlisted', accepted)
