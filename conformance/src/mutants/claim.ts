@@ -83,6 +83,25 @@ export const claimMutants: readonly Mutant[] = [
       }),
     }),
   ),
+  brokenBroker(
+    'deaf-after-what-it-must-not-give',
+    'a claim that waits and is brought what it must not give answers only when its wait is over',
+    'CON-18',
+    (scratch, _inner, { clock }) => ({
+      session: (inner) => ({
+        async claim(request) {
+          const [known, begun] = [scratch.enqueued.length, clock.monotonic()];
+          const deliveries = await inner.claim(request);
+          const came = scratch.enqueued.slice(known);
+          if (came.some(({ name, expiresInMs }) => expiresInMs === 0 || !request.names.includes(name)))
+            await new Promise<void>((resolve) => {
+              clock.setTimer(resolve, begun + request.waitMs - clock.monotonic());
+            });
+          return deliveries;
+        },
+      }),
+    }),
+  ),
   brokenBroker('due-time-unwatched', 'a waiting claim is not woken by a task falling due', 'DLY-02', (scratch) => ({
     session: (inner) => ({
       async claim(request) {

@@ -171,4 +171,30 @@ export const concurrency: readonly Scenario[] = [
       checkPush(t, waited);
     },
   },
+  {
+    id: 'CON-18',
+    rule: 'R-CON-18',
+    title: 'a claim that waits gets the next task although one came before that it must not be given',
+    tier: 'core',
+    async run(t) {
+      const holder = await t.holder({ own: true });
+      const unfit = { 'a task that came too late': { expiresInMs: 0 }, 'a task of another name': { name: 'another' } };
+      for (const [what, changes] of Object.entries(unfit)) {
+        await t.cell(what, async () => {
+          const waiting = holder.claim({ waitMs: Math.round(4 * t.budgetMs) });
+          await t.moment();
+          await t.enqueue(changes);
+          await t.moment();
+          const task = await t.enqueue();
+          let [delivery] = await t.soon(waiting, 'the waking of a claim');
+          if (delivery?.name === 'another' && !t.capabilities.claimByName) {
+            await holder.complete(delivery);
+            delivery = await holder.claimOne();
+          }
+          t.equal(delivery?.lease.taskId, task.id, 'what it gets');
+          await holder.complete(t.defined(delivery, 'a delivery'));
+        });
+      }
+    },
+  },
 ];

@@ -175,6 +175,7 @@ export const rules: readonly Rule[] = [
   rule("R-CON-15", "The recorded history of producers, workers and users MUST NOT refute an invariant of a task's life, H01 to H30 of the suite.", "CON-15", "T1 T2 T3 T4 T5 T6 T9"),
   rule("R-CON-16", "Of tasks that have slots of their own, a flood of one MUST NOT keep another from its turn.", "CON-16", "T8"),
   rule("R-CON-17", "A task that comes as a waiting claim ends MUST be given by that claim, or to the next one, uncharged.", "CON-17", "T8"),
+  rule("R-CON-18", "A waiting claim MUST get the next task although one came before that it must not be given.", "CON-18", "T8"),
   rule("R-CBI-1", "Sessions MUST have `claimTasks` where `claimById` is claimed, and MUST NOT have it elsewhere.", "CBI-01", "T21"),
   rule("R-CBI-2", "A claim by id MUST give the tasks it names as a claim by queue would, whatever their queues and names, and no others; its verdicts MUST come in the order asked for.", "CBI-02 CBI-07", "T20"),
   rule("R-CBI-3", "Of a task it cannot give, a claim by id MUST say why, and change nothing: `ended` when it has ended or waits past its `expiresAt`, `held` while it runs, `paused`, `early` with the milliseconds until it is due, `queue-paused`, the first of these that holds; `gone` when nothing has the id.", "CBI-03 CBI-04 CBI-05 CBI-06", "T7"),

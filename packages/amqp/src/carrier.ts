@@ -1,5 +1,6 @@
 import { ConfigurationError, isMillraceError, type MillraceError } from '@millrace/core';
 import { sleep } from '@millrace/core/adapter';
+import { blank } from './blank.ts';
 import { delayEntry, delayKey, longestPassMs } from './cascade.ts';
 import { unavailable } from './errors.ts';
 import { encodeMessage, type TaskMessage } from './message.ts';
@@ -110,6 +111,13 @@ export class Carrier {
     } catch (error) {
       return asMillrace(op, error);
     }
+  }
+
+  /** Sends blanks to a queue. They may not have arrived when it resolves. Never rejects. */
+  async sendBlanks(op: string, queue: string, count: number): Promise<void> {
+    const key = this.#topology.nameOf(queue);
+    const blanks = Array.from({ length: count }, (): Outgoing => ({ exchange: '', key, ...blank }));
+    await this.#publisher.publish(op, blanks).catch(() => {});
   }
 
   async #sendOnce(op: string, parcels: readonly Parcel[]): Promise<Problem[]> {

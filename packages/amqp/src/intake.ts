@@ -1,5 +1,4 @@
 import type { ClaimRequest, Clock, Delivery, Lease, TimerHandle } from '@millrace/core';
-import { sleep } from '@millrace/core/adapter';
 import type { Channel } from 'amqplib';
 import type { Carrier } from './carrier.ts';
 import { type Arrived, deliveriesBefore, toDelivery } from './delivery.ts';
@@ -24,12 +23,6 @@ export interface IntakeOptions {
   readonly onLost: (why: string) => void;
 }
 
-/** Of a session that ends: how long it waits for its credit to be used up, at most and where nothing came lately. */
-const longestLingerMs = 1_000;
-const shortestLingerMs = 20;
-/** No task for this long, or for so many times as long as between the last two, and none is expected. */
-const quietMs = 100;
-const quietGaps = 4;
 /** So few are fetched one by one. */
 const mostFetched = 4;
 /** Nobody asked for it although it came: it goes back after this long. */
@@ -48,14 +41,13 @@ export class Intake {
   /** Came before anybody asked for it; oldest first. */
   #spare: Held[] = [];
   #tendTimer: TimerHandle | undefined;
-  #arrivedAt = Number.NEGATIVE_INFINITY;
-  #gapMs = 0;
   #turn = 0;
   #over = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#obstacles = new Obstacles(options);
+    // What came was not for those who wait, but it was what they had asked the server to send: they ask again.
+    this.#obstacles = new Obstacles({ ...options, onCleared: () => this.#wakeAll() });
   }
 
   /** Up to `limit` tasks of the request; `[]` when its time is over. Rejects when the server cannot be asked. */
@@ -120,30 +112,15 @@ export class Intake {
     this.#wakeAll();
     // A claim may be fetching: what comes after the rest was counted would go back with the connection, and be charged.
     await Promise.all([...this.#lines.values(), ...this.#fetching.values()].map((line) => line.idle()));
-    await Promise.all([...this.#lines.values()].map((line) => line.sit()));
-    await this.#linger();
-    await Promise.all(this.#open().map((line) => line.unpark()));
+    await Promise.all([...this.#lines.values()].map((line) => line.leave()));
     await this.#obstacles.idle();
     this.#stopTending();
     return [...this.heldTasks().filter((held) => !held.settling), ...this.#spare.splice(0)];
   }
 
-  /**
-   * Where tasks come at a rate, the next ones use the credit up; where they do not, cancelling hits none. One that is
-   * being sent when its subscription is cancelled would be charged.
-   */
-  async #linger(): Promise<void> {
-    const { clock } = this.#options;
-    const begun = clock.monotonic();
-    const until = (): number => {
-      const quietAt = this.#arrivedAt + Math.max(quietMs, quietGaps * this.#gapMs);
-      return Math.min(begun + longestLingerMs, Math.max(begun + shortestLingerMs, quietAt));
-    };
-    while (this.#open().length > 0 && clock.monotonic() < until()) await sleep(shortestLingerMs, undefined, clock);
-  }
-
-  #open(): Line[] {
-    return [...this.#lines.values()].filter((line) => line.credit > 0);
+  /** Nothing is here, and nothing will come. */
+  get isAtRest(): boolean {
+    return this.#spare.length === 0 && [...this.#lines.values()].every((line) => line.isAtRest);
   }
 
   /** The connection is over: nothing that was here can be settled any more. */
@@ -219,7 +196,7 @@ export class Intake {
   #line(queue: string, lines: Map<string, Line> = this.#lines): Line {
     let line = lines.get(queue);
     if (line === undefined) {
-      const { topology, openChannel, onLost } = this.#options;
+      const { topology, carrier, openChannel, onLost } = this.#options;
       line = new Line({
         queue,
         openChannel,
@@ -230,6 +207,9 @@ export class Intake {
           this.#fetching.get(queue)?.retire();
           this.#wakeAll();
         },
+        clock: this.#options.clock,
+        onBlank: (from, tag) => this.#obstacles.discard(from, tag),
+        sendBlanks: (count) => carrier.sendBlanks('session.end', queue, count),
         onArrival: (from, message) => this.#arrived(from, message),
         isLost: () => this.#over,
         onLost: (error, held) => {
@@ -244,8 +224,6 @@ export class Intake {
 
   #arrived(line: Line, raw: Arrived): void {
     const since = this.#options.clock.monotonic();
-    this.#gapMs = since - this.#arrivedAt < longestLingerMs ? since - this.#arrivedAt : 0;
-    this.#arrivedAt = since;
     line.pace.arrived();
     let message: TaskMessage;
     try {

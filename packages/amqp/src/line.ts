@@ -1,5 +1,8 @@
+import type { Clock } from '@millrace/core';
+import { sleep } from '@millrace/core/adapter';
 import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 import { Acknowledgements } from './acknowledgements.ts';
+import { isBlank } from './blank.ts';
 import { Pace } from './pace.ts';
 import { Subscription } from './subscription.ts';
 
@@ -12,6 +15,11 @@ export interface LineOptions {
   /** The queue was found missing. */
   readonly onMissing: () => void;
   readonly onArrival: (line: Line, message: ConsumeMessage | GetMessage) => void;
+  /** Somebody else left a message that is no task. */
+  readonly onBlank: (line: Line, deliveryTag: number) => void;
+  /** Puts so many blanks into the queue. Never rejects. */
+  readonly sendBlanks: (count: number) => Promise<void>;
+  readonly clock: Clock;
   readonly isLost: () => boolean;
   /** The channel is over. `held`: tasks were out on it, and the server gives them to somebody else. */
   readonly onLost: (error: Error | undefined, held: boolean) => void;
@@ -24,9 +32,15 @@ const renewedTag = 'renewed';
 const mostAttempts = 3;
 /** Deliveries that were promised come with the next answers; after so many looks somebody else has taken them. */
 const mostLooks = 4;
-/** What takes the messages that come while a standing subscription is cancelled. */
-const bridgeCredit = 4;
-const mostBridges = 3;
+/** So few are for those who wait for the next task. */
+const mostParked = 4;
+/** What takes the messages that come while subscriptions are cancelled; more of it where they come fast. */
+const bridgeCredits = [16, 64] as const;
+/** Blanks come at once where the queue is led by the node they were sent to, else a little later. */
+const mostBlankLooks = 20;
+const blankLookMs = 10;
+/** Those of one who leaves at the same time may have been taken for his own. */
+const mostBlankRounds = 3;
 
 /**
  * One queue as a session sees it, on a channel of its own. The server counts every delivery, claimed or not, as one
@@ -42,6 +56,11 @@ export class Line {
   #current: Channel | undefined;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #cancelling = new Set<Promise<unknown>>();
+  /** Take what comes while others are cancelled. */
+  readonly #bridges = new Set<Subscription>();
+  /** Brought by them. */
+  readonly #blanks: number[] = [];
+  #ending: Promise<void> = Promise.resolve();
   #onRenewed: ((message: ConsumeMessage) => void) | undefined;
   #prefetch = 0;
   #getting = false;
@@ -67,6 +86,11 @@ export class Line {
 
   get #mayReceive(): boolean {
     return this.#getting || this.#subscriptions.size > 0;
+  }
+
+  /** Nothing is sent unasked. */
+  get isAtRest(): boolean {
+    return this.#subscriptions.size === 0;
   }
 
   /** Messages the server may still send unasked. */
@@ -112,7 +136,8 @@ export class Line {
         this.#getting = false;
         if (message === false) return;
         this.#acknowledgements.arrived(message.fields.deliveryTag, new Subscription('get', 1));
-        this.#options.onArrival(this, message);
+        if (isBlank(message)) this.#options.onBlank(this, message.fields.deliveryTag);
+        else this.#options.onArrival(this, message);
       }
     });
   }
@@ -147,44 +172,69 @@ export class Line {
     return this.#raising;
   }
 
-  /**
-   * Ends what `stand` began, without a message that is just being sent by it: a subscription of higher priority takes
-   * them meanwhile, and ends when its few are used up.
-   */
+  /** Ends what `stand` began, without a message that is just being sent by it. */
   sit(): Promise<void> {
+    return this.#endSubscriptions(({ size }) => size > mostParked);
+  }
+
+  /** Has nothing sent unasked any more. What was sent has arrived when it resolves, and none was being sent. */
+  leave(): Promise<void> {
+    return this.#endSubscriptions(() => true);
+  }
+
+  #endSubscriptions(isToEnd: (subscription: Subscription) => boolean): Promise<void> {
     for (const subscription of this.#subscriptions.values()) {
       if (!subscription.kept) continue;
       subscription.kept = false;
       if (subscription.credit === 0 && this.#current !== undefined) this.#cancel(this.#current, subscription.tag);
     }
-    const left = [...this.#subscriptions.values()].filter(({ size }) => size > bridgeCredit);
-    if (left.length === 0) return Promise.resolve();
-    return this.#inTurn(async (channel, name) => {
-      for (let attempt = 1, credit = bridgeCredit; attempt <= mostBridges; attempt++, credit *= 4) {
-        if (this.#options.isLost()) return;
-        const bridge = await this.#subscribe(channel, name, credit, false, 1);
-        // What was sent by the others has come.
-        await this.#barrier(channel);
-        if (bridge.credit > 0) break;
+    this.#ending = this.#ending
+      .catch(() => {})
+      .then(async () => {
+        if (![...this.#subscriptions.values()].some(isToEnd)) return;
+        await this.#inTurn(async (channel, name) => {
+          // Where tasks wait, they use up every credit.
+          await this.#barrier(channel);
+          const open = [...this.#subscriptions.values()].filter(isToEnd);
+          if (open.length > 0) await this.#cancelAside(channel, name, open);
+        });
+        // Sooner, they would give back the credit they have used up.
+        if (this.#blanks.length > 0) await this.acknowledge(this.#blanks.splice(0));
+      });
+    return this.#ending;
+  }
+
+  /**
+   * Cancels subscriptions while another one, of higher priority, takes what comes: nothing is on its way by them. Blanks
+   * use up what that one has left.
+   */
+  async #cancelAside(channel: Channel, name: string, open: Subscription[]): Promise<void> {
+    for (const credit of bridgeCredits) {
+      const bridge = await this.#subscribe(channel, name, credit, false, 1);
+      this.#bridges.add(bridge);
+      open.push(bridge);
+      // What was sent by the others has come.
+      await this.#barrier(channel);
+      // What came meanwhile says what may come while they are cancelled.
+      if (bridge.received <= credit / 4) break;
+    }
+    const bridge = open.pop() as Subscription;
+    await this.#cancelAll(channel, open);
+    for (let round = 0; bridge.credit > 0 && round < mostBlankRounds; round++) {
+      await this.#options.sendBlanks(bridge.credit);
+      await this.#barrier(channel);
+      for (let look = 0; bridge.credit > 0 && look < mostBlankLooks; look++) {
+        await sleep(blankLookMs, undefined, this.#options.clock);
       }
-      for (const { tag } of left) if (this.#subscriptions.has(tag)) this.#cancel(channel, tag);
-      await Promise.all(this.#cancelling);
-    });
+    }
+    await this.#cancelAll(channel, [bridge]);
+    await this.#barrier(channel);
+    this.#bridges.clear();
   }
 
   /** The calls so far are done. Never rejects. */
   async idle(): Promise<void> {
     await this.#turn;
-  }
-
-  /** Sends nothing unasked any more. What was on its way has arrived when it resolves. */
-  unpark(): Promise<void> {
-    if (this.credit === 0) return Promise.resolve();
-    return this.#inTurn(async (channel) => {
-      for (const tag of [...this.#subscriptions.keys()]) this.#cancel(channel, tag);
-      await Promise.all(this.#cancelling);
-      await this.#barrier(channel);
-    });
   }
 
   /** Everything from another queue as well, as it comes, to somebody else. */
@@ -273,7 +323,9 @@ export class Line {
       return;
     }
     if (subscription.credit <= 0 && !subscription.kept) this.#cancel(channel, consumerTag);
-    this.#options.onArrival(this, message);
+    if (!isBlank(message)) this.#options.onArrival(this, message);
+    else if (this.#bridges.has(subscription)) this.#blanks.push(deliveryTag);
+    else this.#options.onBlank(this, deliveryTag);
   }
 
   #cancel(channel: Channel, consumerTag: string): void {
@@ -284,6 +336,11 @@ export class Line {
     );
     this.#cancelling.add(cancelling);
     void cancelling.then(() => this.#cancelling.delete(cancelling));
+  }
+
+  async #cancelAll(channel: Channel, subscriptions: readonly Subscription[]): Promise<void> {
+    for (const { tag } of subscriptions) this.#cancel(channel, tag);
+    await Promise.all(this.#cancelling);
   }
 
   async #subscribe(channel: Channel, name: string, credit: number, kept = false, priority = 0): Promise<Subscription> {
@@ -318,6 +375,8 @@ export class Line {
     this.#getting = false;
     this.#subscriptions.clear();
     this.#acknowledgements.clear();
+    this.#bridges.clear();
+    this.#blanks.length = 0;
     this.#options.onLost(error, held);
   }
 }

@@ -15,6 +15,8 @@ export interface ObstaclesOptions {
   readonly carrier: Carrier;
   readonly memory: Memory;
   readonly clock: Clock;
+  /** Something that was in the way is not any more. */
+  readonly onCleared: () => void;
 }
 
 /** What became of tasks that were to go back. */
@@ -67,6 +69,11 @@ export class Obstacles {
     this.#deal(() => this.#bury(line, raw, error));
   }
 
+  /** Throws a blank away. */
+  discard(line: Line, tag: number): void {
+    this.#deal(() => this.#acknowledge(line, tag));
+  }
+
   /** No handler here has this name: another worker may. Bounded, with a growing delay: never a hot loop. */
   passOn(held: Held): void {
     this.#deal(() => this.#passOn(held, unregistered));
@@ -99,7 +106,10 @@ export class Obstacles {
       () => {},
     );
     this.#chores.add(chore);
-    void chore.then(() => this.#chores.delete(chore));
+    void chore.then(() => {
+      this.#chores.delete(chore);
+      this.#options.onCleared();
+    });
   }
 
   /**

@@ -258,8 +258,11 @@ export class AmqpSession implements Session {
   }
 
   async #giveBack(): Promise<boolean> {
-    const held = await this.#intake.end();
-    return this.#intake.giveBack('session.end', held);
+    do {
+      if (!(await this.#intake.giveBack('session.end', await this.#intake.end()))) return false;
+      // Acknowledging many may have had one more sent.
+    } while (!this.#intake.isAtRest);
+    return true;
   }
 
   #requireRunning(op: string): Capabilities {

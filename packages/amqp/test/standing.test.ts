@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Delivery, isMillraceError, type Session } from '@millrace/core';
-import { type Channel, connect } from 'amqplib';
+import { type Channel, type ConfirmChannel, connect } from 'amqplib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { blank } from '../src/blank.ts';
 import type { AmqpBroker } from '../src/index.ts';
+import { queueNameOf } from '../src/names.ts';
 import { Publisher } from '../src/publisher.ts';
 import { serverUrl } from './harness.ts';
 import { noServer, programs, startPrivateServer } from './private-server.ts';
@@ -88,6 +90,20 @@ async function chargedAtTheEnd(url: string, afterMs: number): Promise<Delivery[]
   return others.filter(({ lease }) => lease.attempt !== 1);
 }
 
+async function onChannel<T>(work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
+  const connection = await connect(serverUrl);
+  try {
+    return await work(await connection.createConfirmChannel());
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Subscriptions of the usual queue. */
+function consumersOf(namespace: string): Promise<number> {
+  return onChannel(async (channel) => (await channel.checkQueue(queueNameOf(namespace, 'line'))).consumerCount);
+}
+
 afterEach(async () => {
   vi.restoreAllMocks();
   await Promise.all(opened.splice(0).map((broker) => broker.close()));
@@ -171,6 +187,45 @@ describe('claims that follow each other', () => {
     expect(new Set(seen.map(({ lease }) => lease.taskId))).toEqual(accepted);
     expect(seen.length).toBe(accepted.size);
     expect(new Set(seen.map(({ lease }) => lease.attempt))).toEqual(new Set([1]));
+  });
+
+  it('and end when nothing comes: what used up their credit is gone with them', async () => {
+    const namespace = freshNamespace();
+    const broker = await open(namespace);
+    const other = await openSession(await open(namespace));
+    const session = await openSession(broker);
+    const waiting = [claim(session), claim(other, 500)];
+    await vi.waitFor(async () => expect(await consumersOf(namespace)).toBe(2), 5_000);
+    await Promise.all([session.end(), other.end()]);
+    expect(await Promise.all(waiting)).toEqual([[], []]);
+    expect(await broker.queues.stats(['line'])).toMatchObject([{ pending: 0 }]);
+    expect(await consumersOf(namespace)).toBe(0);
+  });
+
+  it('and get what somebody else used up his credit with: they throw it away and go on', async () => {
+    const namespace = freshNamespace();
+    const broker = await open(namespace);
+    const session = await openSession(broker);
+    const sendBlank = (): Promise<void> =>
+      onChannel(async (channel) => {
+        channel.sendToQueue(queueNameOf(namespace, 'line'), Buffer.from(blank.content), blank.options);
+        await channel.waitForConfirms();
+      });
+    const waiting = claim(session, 60_000);
+    await vi.waitFor(async () => expect(await consumersOf(namespace)).toBe(1), 5_000);
+    await sendBlank();
+    const [first, second] = [newTask(), newTask()];
+    await broker.enqueue([first]);
+    const came = await waiting;
+    await sendBlank();
+    await broker.enqueue([second]);
+    came.push(...(await claim(session, 0)));
+    expect(came.map(({ lease }) => [lease.taskId, lease.attempt])).toEqual([
+      [first.id, 1],
+      [second.id, 1],
+    ]);
+    await settle(session, came);
+    expect(await broker.queues.stats(['line'])).toMatchObject([{ pending: 0 }]);
   });
 
   it('and end while tasks trickle in: none of those is charged', async () => {
