@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { startProxy, type TcpProxy } from '@millrace/conformance';
 import { createWorker, defineTask, handle } from '@millrace/core';
 import { type Channel, connect } from 'amqplib';
@@ -6,6 +7,7 @@ import { SharedBarrier } from '../src/acknowledgements.ts';
 import type { AmqpBroker } from '../src/index.ts';
 import { Publisher } from '../src/publisher.ts';
 import { AmqpSession } from '../src/session.ts';
+import { Waiter } from '../src/waiter.ts';
 import { serverUrl } from './harness.ts';
 import { brokerOf, claimOne, freshNamespace, newTask, openSession } from './support.ts';
 
@@ -320,6 +322,36 @@ const traps: readonly Trap[] = [
               ([name]) => !name.startsWith('x-dead-letter') && name !== 'x-overflow',
             );
             return original.call(this, queue, { ...options, arguments: Object.fromEntries(kept) });
+          },
+      );
+    },
+  },
+  {
+    name: 'what must not run uses up what a waiting claim has asked for',
+    async check(_proxy, url) {
+      const broker = brokerOf(url);
+      await broker.open();
+      const session = await openSession(broker);
+      const waiting = session.claim({ queues: ['line'], names: ['work'], limit: 1, waitMs: 4_000 });
+      for (const task of [newTask({ expiresInMs: 0 }), newTask({ name: 'another' })]) {
+        await pause(200);
+        await broker.enqueue([task]);
+      }
+      await pause(200);
+      const task = newTask();
+      await broker.enqueue([task]);
+      const [delivery] = await Promise.race([waiting, pause(2_000, [])]);
+      await broker.close();
+      expect(delivery?.lease.taskId).toBe(task.id);
+    },
+    spring() {
+      patch(
+        Waiter.prototype,
+        'wake',
+        (original) =>
+          function wake(this: Waiter) {
+            // It sleeps on as long as nothing was for it.
+            if (this.got.length > 0) original.call(this);
           },
       );
     },

@@ -195,7 +195,7 @@ test('ioredis that sends commands twice behind our back stores and settles once,
 
 test('what waits for more replicas than there are says that it may be lost', async () => {
   const url = await ownServer();
-  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_000 });
+  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 5_000 });
   expect((await broker.open()).durability).toBe('replicated');
   expect(await rejectionOf(broker.enqueue([newTask()]))).toMatchObject({
     code: 'INDETERMINATE',
