@@ -25,6 +25,21 @@ test('a rate is compared with the named subject, or with the fastest peer', () =
   ]);
 });
 
+test('rates are compared within each round: a machine that changes its speed hits both', () => {
+  const rates = (...all: number[]): Partial<Cell> => ({ rates: all });
+  const cells = [
+    cell('bulk', 'millrace', 20, rates(10, 20, 40)),
+    cell('bulk', 'slow', 30, rates(18, 60, 30)),
+    cell('bulk', 'quick', 40, rates(40)),
+  ];
+  const target = (than: string): Target => ({ kind: 'rate', workload: 'bulk', than, atLeast: 0.5 });
+  expect(verdicts(cells, target('slow'), target('quick'))).toEqual([
+    [true, '0.56 × (0.33 to 1.33)'],
+    // Their runs do not pair off: one of them was repeated, or given up.
+    [true, '0.50 ×'],
+  ]);
+});
+
 test('beside a ceiling stands what a task costs on both sides', () => {
   const cpu = (client: number, server: number): Partial<Cell> => ({ clientCpuPer10k: client, serverCpuPer10k: server });
   const cells = [cell('bulk', 'millrace', 30, cpu(0.104, 0.1)), cell('bulk', 'raw:lua', 40, cpu(0.04, 0.034))];

@@ -1,4 +1,5 @@
 import type { Failure } from '../rounds.ts';
+import { median } from '../statistics.ts';
 import type { Cell } from './build.ts';
 
 /** Whether a promise about speed was kept. */
@@ -58,15 +59,27 @@ function judgeRate(
   const others = at.filter(({ subject }) => (than === 'best peer' ? peers.has(subject) : subject === than));
   const [best] = others.sort((a, b) => b.rate - a.rate);
   if (own === undefined || best === undefined) return [];
-  const ratio = own.rate / best.rate;
+  const ratios = ratiosOf(own, best);
+  const ratio = median(ratios);
   const name = than === 'best peer' ? `the best peer (${best.subject})` : than;
   return [
     {
       target: `${workload}: at least ${atLeast} × ${name}`,
-      measured: `${ratio.toFixed(2)} ×${than.startsWith('raw:') ? processorTimes(own, best) : ''}`,
+      measured: `${ratio.toFixed(2)} ×${rangeOf(ratios)}${than.startsWith('raw:') ? processorTimes(own, best) : ''}`,
       met: ratio >= atLeast,
     },
   ];
+}
+
+/** Of runs of one round, which a change of the machine's speed hits alike; of the medians where they do not pair off. */
+function ratiosOf(own: Cell, other: Cell): readonly number[] {
+  if (own.rates.length !== other.rates.length) return [own.rate / other.rate];
+  return own.rates.map((rate, round) => rate / (other.rates[round] as number));
+}
+
+function rangeOf(ratios: readonly number[]): string {
+  if (ratios.length < 2) return '';
+  return ` (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`;
 }
 
 /** What both sides take for a task, of which the larger bounds the rate; without it nobody knows what a ceiling is made of. */
