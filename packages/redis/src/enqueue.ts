@@ -253,12 +253,14 @@ function packIds(ids: readonly string[]): string {
   return Buffer.byteLength(text) === text.length ? text : '';
 }
 
+const madeHere = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/;
+
 interface Description {
   /** Name, priority and length of each run of tasks that share the first two, as JSON. */
   readonly runs: string;
   /** What is not plain about which task, as JSON. */
   readonly special: string;
-  /** Whether all ids were made here, and rise. */
+  /** Whether all ids were made here, and rise: in the order of every language, which others might not. */
   readonly isRising: boolean;
 }
 
@@ -275,7 +277,7 @@ function describe(tasks: readonly NewTask[], indexes: readonly number[]): Descri
     } else {
       runs.push(task.name, task.priority, 1);
     }
-    isRising &&= task.fresh === true && (before === undefined || task.id > before.id);
+    isRising &&= task.fresh === true && madeHere.test(task.id) && (before === undefined || task.id > before.id);
     before = task;
     if (isPlain(task)) continue;
     isSpecial = true;

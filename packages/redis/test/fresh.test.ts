@@ -69,6 +69,20 @@ test('a batch of all kinds is stored as one by one, up to the limit of its queue
   );
 });
 
+test('an id of your own is not taken for new, whatever is promised of it', async () => {
+  const { broker, session } = await open();
+  // Above the highest id that was made here, of another length, and in another order for people than for machines.
+  const ids = ['zz', 'x'.repeat(36), 'B'.repeat(36), 'a'.repeat(36)];
+  await broker.enqueue(ids.map((id) => newTask({ id, input: '"first"' })));
+  await broker.enqueue([newTask()]);
+  for (const id of ids) {
+    const outcomes = await broker.enqueue([newTask({ id, input: '"second"', fresh: true })]);
+    expect(outcomes).toEqual([{ status: 'duplicate', existingId: id }]);
+  }
+  const deliveries = await session.claim(claimOf(4));
+  expect(deliveries.map(({ lease, input }) => [lease.taskId, input])).toEqual(ids.map((id) => [id, '"first"']));
+});
+
 test('ids of every kind and length come back with the task they belong to', async () => {
   const { broker, session } = await open();
   // As many bytes as an id that was generated, but fewer characters; as many characters, but more bytes; and others.

@@ -191,8 +191,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'ids that were made here are taken for new when they come again',
     caughtBy: 'DUP-14',
     scripts: ['enqueueTasks'],
-    from: 'local new = highest and ids[1] > highest',
-    to: 'local new = true',
+    from: 'return highest and ids[1] > highest,',
+    to: 'return true,',
   },
   {
     name: 'taken-for-new',

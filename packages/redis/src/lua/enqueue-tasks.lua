@@ -37,8 +37,7 @@ local highest = last[2] or (first and '')
 local function areNew()
   local above = highest or ''
   if isRising then
-    local new = highest and ids[1] > highest
-    return new, ids[total] > above and ids[total] or above
+    return highest and ids[1] > highest, ids[total] > above and ids[total] or above
   end
   for _, id in ipairs(ids) do
     if #id == GENERATED and id > above then
