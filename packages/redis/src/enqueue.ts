@@ -253,14 +253,15 @@ function packIds(ids: readonly string[]): string {
   return Buffer.byteLength(text) === text.length ? text : '';
 }
 
-const madeHere = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/;
+/** The ids that are made here look so, and sort alike in every language. */
+const madeHere = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 interface Description {
   /** Name, priority and length of each run of tasks that share the first two, as JSON. */
   readonly runs: string;
   /** What is not plain about which task, as JSON. */
   readonly special: string;
-  /** Whether all ids were made here, and rise: in the order of every language, which others might not. */
+  /** Whether all ids are said to be fresh, look as those that are made here, and rise. */
   readonly isRising: boolean;
 }
 

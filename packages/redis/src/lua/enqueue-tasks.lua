@@ -2,7 +2,7 @@
 -- Arguments: 1 most tasks that may wait, 0 for no limit; 2 runs of tasks in order as JSON, each its name, priority and
 --   length; 3 JSON object, by the number of the task, of what is not plain:
 --   [delay, due or false, expires in or false, expires or false, whether to replace]; 4 number of tasks; 5 ids one
---   after the other, if all have the same number of bytes; 6 '1' if all were made here and rise; then contents (see
+--   after the other, if all have the same number of bytes; 6 '1' if all are fresh and rise; then contents (see
 --   record.lua, without sequence, creation and times); then the ids if 5 is empty.
 -- Result: whether all were accepted; whether it is the first of the queue; if not all, an outcome per task: a,
 --   d<existing id>, r<existing id>, or f for a queue that is full; and whether all that came was given to a claim.
