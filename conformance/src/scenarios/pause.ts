@@ -32,10 +32,10 @@ export const pause: readonly Scenario[] = [
     async run(t) {
       const holder = await t.holder({ own: true });
       const wait = (): Promise<Delivery[]> => holder.claim({ waitMs: Math.round(2 * t.budgetMs) });
-      // Whoever waits since before the pause is not to be given anything either.
-      for (const waitsBefore of [false, true]) {
-        const early = waitsBefore ? [wait()] : [];
-        await t.moment();
+      // Whoever waits since before the pause is not to be given anything either. It may take a while until he does.
+      for (const moments of [0, 1, 3, 6]) {
+        const early = moments > 0 ? [wait()] : [];
+        for (let moment = 0; moment < moments; moment++) await t.moment();
         await t.broker.queues.pause('line');
         const task = await t.enqueue();
         if (t.capabilities.tasks.get) await t.inState(task.id, 'pending', 'what comes during a pause');
