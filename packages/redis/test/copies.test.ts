@@ -30,7 +30,7 @@ async function pair(options: StoreOptions = {}): Promise<Pair> {
   const url = `redis://127.0.0.1:${port}`;
   const admin = newClient(url);
   await until(async () => /state=online/.test(await admin.info('replication')), 'the replica online');
-  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 800, ...options });
+  const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_000, ...options });
   await broker.open();
   return { url, replica, broker };
 }
@@ -41,7 +41,8 @@ async function onceCopied<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      expect(error).toMatchObject(tooFew);
+      // On a busy machine the deadline may come before the answer.
+      expect(error).toMatchObject({ code: 'INDETERMINATE' });
     }
   }
 }
@@ -79,7 +80,7 @@ test('what was written before by another connection is not taken for copied', as
   await replica.freeze();
   const task = newTask();
   expect(await rejectionOf(broker.enqueue([task]))).toMatchObject(tooFew);
-  const other = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 800 });
+  const other = newBroker({ url, prefix: 'p', durability: { replicas: 1 }, operationTimeout: 2_000 });
   await other.open();
   // It is there, and changes nothing: but a failover now would lose it.
   expect(await rejectionOf(other.enqueue([task]))).toMatchObject(tooFew);
