@@ -25,7 +25,7 @@ test('a rate is compared with the named subject, or with the fastest peer', () =
   ]);
 });
 
-test('rates are compared within each round: a machine that changes its speed hits both', () => {
+test('medians are judged; beside them stands what they are within each round', () => {
   const rates = (...all: number[]): Partial<Cell> => ({ rates: all });
   const cells = [
     cell('bulk', 'millrace', 20, rates(10, 20, 40)),
@@ -34,8 +34,8 @@ test('rates are compared within each round: a machine that changes its speed hit
   ];
   const target = (than: string): Target => ({ kind: 'rate', workload: 'bulk', than, atLeast: 0.5 });
   expect(verdicts(cells, target('slow'), target('quick'))).toEqual([
-    [true, '0.56 × (0.33 to 1.33)'],
-    // Their runs do not pair off: one of them was repeated, or given up.
+    [true, '0.67 × (within rounds 0.33 to 1.33, median 0.56)'],
+    // Their runs do not pair off: the whole was interrupted between them.
     [true, '0.50 ×'],
   ]);
 });

@@ -59,27 +59,25 @@ function judgeRate(
   const others = at.filter(({ subject }) => (than === 'best peer' ? peers.has(subject) : subject === than));
   const [best] = others.sort((a, b) => b.rate - a.rate);
   if (own === undefined || best === undefined) return [];
-  const ratios = ratiosOf(own, best);
-  const ratio = median(ratios);
+  const ratio = own.rate / best.rate;
   const name = than === 'best peer' ? `the best peer (${best.subject})` : than;
   return [
     {
       target: `${workload}: at least ${atLeast} × ${name}`,
-      measured: `${ratio.toFixed(2)} ×${rangeOf(ratios)}${than.startsWith('raw:') ? processorTimes(own, best) : ''}`,
+      measured: `${ratio.toFixed(2)} ×${inRounds(own, best)}${than.startsWith('raw:') ? processorTimes(own, best) : ''}`,
       met: ratio >= atLeast,
     },
   ];
 }
 
-/** Of runs of one round, which a change of the machine's speed hits alike; of the medians where they do not pair off. */
-function ratiosOf(own: Cell, other: Cell): readonly number[] {
-  if (own.rates.length !== other.rates.length) return [own.rate / other.rate];
-  return own.rates.map((rate, round) => rate / (other.rates[round] as number));
-}
-
-function rangeOf(ratios: readonly number[]): string {
-  if (ratios.length < 2) return '';
-  return ` (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`;
+/** The same of runs of one round, which a change of the machine's speed hits alike. It is shown, not judged. */
+function inRounds(own: Cell, other: Cell): string {
+  if (own.rates.length < 2 || own.rates.length !== other.rates.length) return '';
+  const ratios = own.rates.map((rate, round) => rate / (other.rates[round] as number));
+  const [low, middle, high] = [Math.min(...ratios), median(ratios), Math.max(...ratios)].map((ratio) =>
+    ratio.toFixed(2),
+  );
+  return ` (within rounds ${low} to ${high}, median ${middle})`;
 }
 
 /** What both sides take for a task, of which the larger bounds the rate; without it nobody knows what a ceiling is made of. */

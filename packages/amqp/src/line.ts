@@ -182,6 +182,7 @@ export class Line {
     return this.#endSubscriptions(() => true);
   }
 
+  /** One after the other: what the acknowledgements of one may have had sent is for the next to end. */
   #endSubscriptions(isToEnd: (subscription: Subscription) => boolean): Promise<void> {
     for (const subscription of this.#subscriptions.values()) {
       if (!subscription.kept) continue;

@@ -331,15 +331,12 @@ const traps: readonly Trap[] = [
     async check(_proxy, url) {
       const broker = brokerOf(url);
       await broker.open();
-      const session = await openSession(broker);
-      const waiting = session.claim({ queues: ['line'], names: ['work'], limit: 1, waitMs: 4_000 });
-      for (const task of [newTask({ expiresInMs: 0 }), newTask({ name: 'another' })]) {
-        await pause(200);
-        await broker.enqueue([task]);
-      }
-      await pause(200);
+      const waiting = (await openSession(broker)).claim({ queues: ['line'], names: ['work'], limit: 1, waitMs: 4_000 });
       const task = newTask();
-      await broker.enqueue([task]);
+      for (const next of [newTask({ expiresInMs: 0 }), newTask({ name: 'another' }), task]) {
+        await pause(200);
+        await broker.enqueue([next]);
+      }
       const [delivery] = await Promise.race([waiting, pause(2_000, [])]);
       await broker.close();
       expect(delivery?.lease.taskId).toBe(task.id);
