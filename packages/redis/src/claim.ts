@@ -52,7 +52,7 @@ export async function claimFromQueue(claimant: Claimant, claim: QueueClaim): Pro
   return { deliveries: readClaimed(reply, queue, sessionId), inMs: spanOf(reply[0]) };
 }
 
-/** Most are on their first attempt and were due when created: of those there is the content only, and an id. */
+/** Most are on their first attempt and were due when created: of those there is the content only, an id, and one fence. */
 function readClaimed(reply: readonly (string | number)[], queue: string, sessionId: string): Delivery[] {
   const fence = reply[1] as number;
   const takeId = idReader(reply[2] as string);
@@ -65,7 +65,7 @@ function readClaimed(reply: readonly (string | number)[], queue: string, session
       deliveries.push(readDeliveryAt([lease, ...reply.slice(at + 1, at + parts)], 0, queue, sessionId));
       at += parts;
     } else {
-      const lease = { taskId: takeId(), attempt: 1, fence: fence + deliveries.length + 1, sessionId };
+      const lease = { taskId: takeId(), attempt: 1, fence, sessionId };
       deliveries.push(readFirstDelivery(lease, text, queue));
       at += 1;
     }

@@ -94,48 +94,79 @@ export function reportTasks(context: HolderContext, reports: readonly TaskReport
   });
 }
 
+/** Arguments as settle.lua has them. Most are completed, by the leases of one claim: those go as one. */
 function writeSettles(operations: readonly SettleOp[]): readonly string[] {
-  const packed = packSettles(operations);
-  return packed === '' ? ['', ...operations.flatMap(writeSettle)] : [packed];
-}
-
-/** By far the most frequent: all in one text, which is cheaper for the server to read. Empty if they are of other kinds. */
-function packSettles(operations: readonly SettleOp[]): string {
-  let packed = '';
-  let last = -1;
-  let areRising = true;
-  for (const operation of operations) {
-    if (!isPlain(operation)) return '';
-    const { lease } = operation;
-    areRising &&= lease.fence > last;
-    last = lease.fence;
-    packed += writeLease(lease) + lease.taskId;
+  const args = [areDifferent(operations) ? '1' : '0'];
+  for (let at = 0; at < operations.length; ) {
+    const first = operations[at] as SettleOp;
+    const code = letterOf(first) + writeLease(first.lease);
+    const end = endOfRow(operations, at);
+    const packed = packIds(operations, at, end);
+    if (packed !== '') args.push(code, packed);
+    for (; at < end; at++) {
+      const operation = operations[at] as SettleOp;
+      if (packed === '') args.push(code + operation.lease.taskId);
+      if (operation.type !== 'complete') args.push(...needsOf(operation));
+      else if (operation.output !== undefined) args.push(operation.output);
+    }
   }
-  // No two runs have the same fence: if fences rise, no lease is there twice.
-  const areDifferent = areRising || new Set(operations.map(({ lease }) => lease.taskId)).size === operations.length;
-  return areDifferent && Buffer.byteLength(packed) === packed.length ? packed : '';
+  return args;
 }
 
-function isPlain(operation: SettleOp): boolean {
-  const { type, lease } = operation;
-  return type === 'complete' && operation.output === undefined && lease.taskId.length === generatedIdLength;
+/** Whether no task occurs twice. Ids that were made here rise in the order of their tasks, which is seen at once. */
+function areDifferent(operations: readonly SettleOp[]): boolean {
+  let last = '';
+  for (const { lease } of operations) {
+    if (lease.taskId <= last) return new Set(operations.map((one) => one.lease.taskId)).size === operations.length;
+    last = lease.taskId;
+  }
+  return true;
 }
 
-function writeSettle(operation: SettleOp): readonly string[] {
-  const { lease } = operation;
-  const rest = writeLease(lease) + lease.taskId;
-  // A letter of its own, so that most operations are one text.
-  if (operation.type === 'complete' && operation.output !== undefined) return [`o${rest}`, operation.output];
-  const code = settleLetters[operation.type] + rest;
+/** Where those end that complete, from one operation on, what was given by one claim, all with outputs or all without. */
+function endOfRow(operations: readonly SettleOp[], from: number): number {
+  const first = operations[from] as SettleOp;
+  if (first.type !== 'complete') return from + 1;
+  const { attempt, fence } = first.lease;
+  const hasOutput = first.output !== undefined;
+  let end = from + 1;
+  for (; end < operations.length; end++) {
+    const operation = operations[end] as SettleOp;
+    const { lease } = operation;
+    if (lease.fence !== fence || lease.attempt !== attempt) break;
+    if (operation.type !== 'complete' || (operation.output !== undefined) !== hasOutput) break;
+  }
+  return end;
+}
+
+/** Their ids as one text, which is cheaper for the server to read; empty if it is one only, or not all are of one size. */
+function packIds(operations: readonly SettleOp[], from: number, end: number): string {
+  let packed = '';
+  if (end === from + 1) return packed;
+  for (let at = from; at < end; at++) {
+    const { taskId } = (operations[at] as SettleOp).lease;
+    if (taskId.length !== generatedIdLength) return '';
+    packed += taskId;
+  }
+  return Buffer.byteLength(packed) === packed.length ? packed : '';
+}
+
+/** With an output it is a letter of its own, so that most operations are one text. */
+function letterOf(operation: SettleOp): string {
+  return operation.type === 'complete' && operation.output !== undefined ? 'o' : settleLetters[operation.type];
+}
+
+/** What follows an operation that ends otherwise than in success. */
+function needsOf(operation: Exclude<SettleOp, { readonly type: 'complete' }>): readonly string[] {
   switch (operation.type) {
     case 'retry':
-      return [code, String(operation.delayMs), writeFailure(operation.failure)];
+      return [String(operation.delayMs), writeFailure(operation.failure)];
     case 'fail':
-      return [code, writeFailure(operation.failure)];
+      return [writeFailure(operation.failure)];
     case 'snooze':
-      return [code, String(operation.delayMs)];
+      return [String(operation.delayMs)];
     default:
-      return [code];
+      return [];
   }
 }
 

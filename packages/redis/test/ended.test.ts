@@ -71,3 +71,35 @@ test('a lease settles once in a call, by the first operation, whatever else is i
   const states = (await broker.tasks.get(tasks.map(({ id }) => id))).map((task) => task?.state);
   expect(states).toEqual(['succeeded', 'failed', 'succeeded']);
 });
+
+test('what one claim gave settles in any order and mixture, each with its own output', async () => {
+  const broker = newBroker();
+  await broker.open();
+  const session = await openSession(broker);
+  const tasks = Array.from({ length: 60 }, () => newTask({ fresh: true }));
+  await broker.enqueue(tasks);
+  const leases = (await session.claim(claimOf(60))).map(({ lease }) => lease);
+  const operations = leases.slice(0, 50).map((lease, index): SettleOp => {
+    if (index % 11 === 3) return { type: 'retry', lease, delayMs: 3_600_000, failure };
+    if (index % 13 === 5) return complete({ ...lease, fence: lease.fence - 1 });
+    if (index % 17 === 7) return complete({ ...lease, attempt: 2 });
+    return index % 20 < 10 ? complete(lease) : { type: 'complete', lease, output: String(index) };
+  });
+  // Out of order here and there, and some once more.
+  const shuffled = [...operations.slice(20, 40), ...operations.slice(40).reverse(), ...operations.slice(0, 20)];
+  const outcomes = await session.settle([...shuffled, ...operations.slice(0, 4)]);
+  const isForged = ({ lease }: SettleOp): boolean => lease.attempt === 2 || lease.fence !== leases[0]?.fence;
+  expect(outcomes.slice(0, 50)).toEqual(shuffled.map((operation) => (isForged(operation) ? 'stale' : 'applied')));
+  expect(outcomes.slice(50)).toEqual(['stale', 'stale', 'stale', 'stale']);
+  const records = await broker.tasks.get(tasks.map(({ id }) => id));
+  const expected = operations.map((operation) => {
+    if (isForged(operation)) return ['running', undefined];
+    return operation.type === 'complete' ? ['succeeded', operation.output] : ['retrying', undefined];
+  });
+  expect(records.slice(0, 50).map((record) => [record?.state, record?.output])).toEqual(expected);
+  expect(records.slice(0, 50).map((record) => record?.fence)).toEqual(operations.map(() => leases[0]?.fence));
+  // What was not settled goes back with its session.
+  await session.end();
+  const left = expected.filter(([state]) => state === 'running').length + 10;
+  expect(await broker.queues.stats(['line'])).toMatchObject([{ pending: left, running: 0, retrying: 5 }]);
+});

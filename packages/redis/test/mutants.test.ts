@@ -22,7 +22,7 @@ const traps: readonly ScriptMutant[] = [
     defect: 'every claim counts its fences from one',
     caughtBy: 'LSE-06',
     scripts: ['claimTasks'],
-    from: "call('HINCRBY', META, 'fence', #ids) - #ids",
+    from: "call('HINCRBY', META, 'fence', #ids + 1) - #ids",
     to: '0',
   },
   {
@@ -30,8 +30,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'whoever holds the task may settle it, with any fence',
     caughtBy: 'STM-05',
     scripts: ['settleTasks'],
-    from: 'isOurs and text == head .. lease .. rest',
-    to: 'isOurs',
+    from: 'sub(text, 5, 43) == ours',
+    to: 'sub(text, 28, 43) == session',
   },
   {
     name: 'report-by-membership',
@@ -70,8 +70,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'the end of a first run forgets who had it',
     caughtBy: 'MOD-09',
     scripts: ['settleTasks'],
-    from: 'sub(wholeRun(text), 28)',
-    to: "sub(text, 28, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000'",
+    from: 'local whole = wholeRun(text)',
+    to: "local whole = sub(text, 1, 43) .. NEVER .. sub(text, 44, 56) .. NO_TIME .. '-00000'",
   },
   {
     name: 'together-not-held',
@@ -88,6 +88,14 @@ const traps: readonly ScriptMutant[] = [
     scripts: ['settleTasks'],
     from: '-total) <= 0',
     to: '-total) >= 0',
+  },
+  {
+    name: 'twice-is-two',
+    defect: 'a lease settles as often as it is in one call',
+    caughtBy: 'STM-04',
+    scripts: ['settleTasks'],
+    from: "if ARGV[from + 1] ~= '1' then",
+    to: 'if false then',
   },
   {
     name: 'settled-by-word',
@@ -328,7 +336,7 @@ const traps: readonly ScriptMutant[] = [
     defect: 'a session does not know what it was given by id when it ends',
     caughtBy: 'CBI-10',
     scripts: ['claimTheseTasks'],
-    from: 'holdAlone(session, { run.fence, id })',
+    from: 'holdAlone(session, { id })',
     to: '',
   },
   {

@@ -57,7 +57,7 @@ local function give(id, content, run)
   run.started, run.finished, run.failure = now13, NO_TIME, '-'
   enter(id, content, run)
   save(id, run)
-  holdAlone(session, { run.fence, id })
+  holdAlone(session, { id })
   local checkpoint = kept(id, run, 'checkpoint')
   reply[#reply + 1] = 'c' .. format('%010d', run.attempt) .. run.fence .. signed(run.due)
     .. (checkpoint and '1' or '0') .. id

@@ -2,10 +2,10 @@
 -- Arguments of the script, from the first to the last given: session; its time to live; 1 if it may be new to this queue;
 --   worker (instance, zero byte, host); limit; lowest priority to give; how long the caller will sleep when there is
 --   nothing; listener (16) to which it may be given a task while it sleeps, or empty; names.
--- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); the fence before
---   the first one given, each has the next; ids, one after the other; and, per task, its content: by itself if the next
---   of those ids is its own, it was due when it was created and this is its first attempt; else after a text of a zero
---   byte, attempt (10) fence (13) due (17) whether there is a checkpoint (1) id, and before the checkpoint, if there is.
+-- Result: 'lost' for a session that is over; else milliseconds until something is due (-1: nothing is); a fence; the ids
+--   of those that have it, one after the other; and, per task, its content: by itself if the next of those ids is its
+--   own, it was due when it was created and this is its first attempt; else after a text of a zero byte, attempt (10)
+--   fence (13) due (17) whether there is a checkpoint (1) id, and before the checkpoint, if there is.
 -- Cost: O(log n) per task, O(1) per name.
 local function claimDue(from, to)
   local session, ttl, isNew, worker = ARGV[from], tonumber(ARGV[from + 1]), ARGV[from + 2] == '1', ARGV[from + 3]
@@ -157,7 +157,8 @@ local function claimDue(from, to)
     local contents = fetchMany(TASK, ids)
     -- A fresh task has no run, unless its entry is void.
     local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
-    local fence = call('HINCRBY', META, 'fence', #ids) - #ids
+    -- One for all plain tasks, one each for others.
+    local fence = call('HINCRBY', META, 'fence', #ids + 1) - #ids
     reply[2] = fence
     local tail = now13 .. NO_TIME .. '-'
     local saved, urgent, alone = {}, {}, {}
@@ -188,10 +189,10 @@ local function claimDue(from, to)
       return true
     end
 
-    local function give(id, content, checkpoint, lease, run, fence13)
+    local function give(id, content, checkpoint, lease, run)
       given = given + 1
       saved[given * 2 - 1], saved[given * 2] = id, run
-      alone[#alone + 1], alone[#alone + 2] = fence13, id
+      alone[#alone + 1] = id
       reply[replied + 1], reply[replied + 2] = '\0' .. lease .. (checkpoint and '1' or '0') .. id, content
       replied = replied + 2
       if checkpoint then
@@ -227,14 +228,13 @@ local function claimDue(from, to)
       end
       local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
       give(id, content, checkpoint, attempt .. fence13 .. due,
-        'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
+        'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
     end
 
-    -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end
-    -- with.
-    local created, isDue, hundred, hundredText = nil, false, nil, nil
-    local claim = format('%013d', fence + 1)
-    local afterFence = session .. now13 .. claim
+    -- Whether tasks created in the same millisecond are due.
+    local created, isDue = nil, false
+    local claim = format('%013d', fence)
+    local plainRun = 'r-000000000001' .. claim .. session .. now13
     -- Characters as numbers: cutting out a text is dear.
     local byte = string.byte
     local PLAIN, KEYLESS = byte('n-', 1, 2)
@@ -254,19 +254,13 @@ local function claimDue(from, to)
         -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
         pending = pending + 1
         given = given + 1
-        local last = (fence + given) % 100
-        if fence + given - last ~= hundred then
-          hundred = fence + given - last
-          hundredText = format('%011d', hundred / 100)
-        end
-        saved[given * 2 - 1] = id
-        saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
+        saved[given * 2 - 1], saved[given * 2] = id, plainRun
         plainCount = plainCount + 1
         plain[plainCount] = id
         replied = replied + 1
         reply[replied] = content
       else
-        consider(id, content, runs[number], format('%013d', fence + given + 1))
+        consider(id, content, runs[number], format('%013d', fence + number))
       end
     end
     holdAlone(session, alone)

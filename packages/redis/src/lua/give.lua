@@ -30,7 +30,7 @@ local function giveToSleeper(name, id, content)
         local fence = format('%013d', call('HINCRBY', META, 'fence', 1))
         -- A process that is gone does not hear: the server knows that before its lease is over.
         if call('PUBLISH', base .. ':given:' .. listener, session .. fence .. id .. content) > 0 then
-          call('HSET', RUN, id, 'r-000000000001' .. fence .. session .. now13 .. fence)
+          call('HSET', RUN, id, 'r-000000000001' .. fence .. session .. now13)
           holdTogether(session, fence, id, 1)
           return true
         end

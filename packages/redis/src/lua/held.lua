@@ -1,12 +1,15 @@
 -- Library after record.lua: which tasks a session holds. `Q:held:<session>` has an entry for each that has a whole run,
--- by its fence; and for all plain ones of one claim, whose runs are cut short, one with their ids, and one with how many
--- of them are still held. An entry each costs the claim and the settle a tenth of what they do.
--- `entries` are fences, each followed by an id.
-local function holdAlone(session, entries)
+-- `a` and its id; and for all of one claim whose runs are cut short, by their fence, one with their ids (`b`) and one with
+-- how many of them are still held (`o`). An entry each costs the claim and the settle a tenth of what they do.
+local function holdAlone(session, ids)
+  local entries = {}
+  for number, id in ipairs(ids) do
+    entries[number * 2 - 1], entries[number * 2] = 'a' .. id, ''
+  end
   callWithMany('HSET', HELD .. session, entries)
 end
 
--- `ids` is one text, each as long as one made here. `claim` is the fence of the first that was given.
+-- `ids` is one text, each as long as one made here. `claim` is their fence.
 local function holdTogether(session, claim, ids, total)
   call('HSET', HELD .. session, 'b' .. claim, ids, 'o' .. claim, total)
 end
@@ -17,12 +20,12 @@ local function letGoOfSome(session, claim, total)
   end
 end
 
-local function letGo(run)
+local function letGo(id, run)
   if run.claim then
     letGoOfSome(run.holder, run.claim, 1)
     run.claim = nil
   else
-    call('HDEL', HELD .. run.holder, run.fence)
+    call('HDEL', HELD .. run.holder, 'a' .. id)
   end
 end
 
@@ -32,7 +35,7 @@ local function countHeld(session)
     local kind = sub(entries[at], 1, 1)
     if kind == 'o' then
       total = total + tonumber(entries[at + 1])
-    elseif kind ~= 'b' then
+    elseif kind == 'a' then
       total = total + 1
     end
   end
@@ -49,14 +52,14 @@ local function eachHeld(session, visit)
   end
   local entries = call('HGETALL', HELD .. session)
   for at = 1, #entries, 2 do
-    local kind, value = sub(entries[at], 1, 1), entries[at + 1]
+    local kind, ids = sub(entries[at], 1, 1), entries[at + 1]
     if kind == 'b' then
-      for from = 1, #value, GENERATED do
-        if look(sub(value, from, from + GENERATED - 1)) then
+      for from = 1, #ids, GENERATED do
+        if look(sub(ids, from, from + GENERATED - 1)) then
           return
         end
       end
-    elseif kind ~= 'o' and look(value) then
+    elseif kind == 'a' and look(sub(entries[at], 2)) then
       return
     end
   end

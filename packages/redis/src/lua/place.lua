@@ -115,7 +115,7 @@ local function leave(id, content, run)
   elseif state == 'z' then
     call('SREM', PAUSED, id)
   elseif state == 'r' then
-    letGo(run)
+    letGo(id, run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
@@ -208,8 +208,8 @@ end
 local function save(id, run)
   if run.claim then
     -- It is written down whole now, so it stands for itself.
-    letGo(run)
-    holdAlone(run.holder, { run.fence, id })
+    letGo(id, run)
+    holdAlone(run.holder, { id })
   end
   call('HSET', RUN, id, writeRun(run))
 end

@@ -15,8 +15,9 @@
 --   44-60 due   61-73 started   74-86 finished   87 kind of failure   88-92 has output, progress, checkpoint, errors, log
 --   93- instance, zero byte, host
 -- Due may be all dashes: when the task was created. And the first run of a task that was due then is cut short until
--- anything else is to be said of it: 1-43 as above, 44-56 started, 57-69 claim (see held.lua). Its worker is that of its
--- holder, in WORKER.
+-- anything else is to be said of it: 1-43 as above, 44-56 started. Its worker is that of its holder, in WORKER. Such runs
+-- of one claim are the same text, with one fence: to make a text, or to cut one out of another, is the dearest thing a
+-- script does for a task.
 -- States: p pending, t retrying, r running, z paused, s succeeded, f failed, c cancelled.
 local call = redis.call
 local sub, format, find = string.sub, string.format, string.find
@@ -107,7 +108,7 @@ local function nameOf(content)
 end
 
 -- Characters of a run that is cut short.
-local SHORT = 69
+local SHORT = 56
 
 local workers = {}
 
@@ -133,7 +134,7 @@ local function readRun(text, content)
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }
   end
-  local claim = #text == SHORT and sub(text, 57) or nil
+  local claim = #text == SHORT and sub(text, 15, 27) or nil
   text = wholeRun(text)
   return {
     state = sub(text, 1, 1), requested = sub(text, 2, 2), begun = sub(text, 3, 3), key = sub(text, 4, 4),

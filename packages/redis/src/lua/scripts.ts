@@ -71,7 +71,7 @@ local function give(id, content, run)
   run.started, run.finished, run.failure = now13, NO_TIME, '-'
   enter(id, content, run)
   save(id, run)
-  holdAlone(session, { run.fence, id })
+  holdAlone(session, { id })
   local checkpoint = kept(id, run, 'checkpoint')
   reply[#reply + 1] = 'c' .. format('%010d', run.attempt) .. run.fence .. signed(run.due)
     .. (checkpoint and '1' or '0') .. id
@@ -260,7 +260,8 @@ export const claim: string = `local function claimDue(from, to)
     local contents = fetchMany(TASK, ids)
     -- A fresh task has no run, unless its entry is void.
     local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
-    local fence = call('HINCRBY', META, 'fence', #ids) - #ids
+    -- One for all plain tasks, one each for others.
+    local fence = call('HINCRBY', META, 'fence', #ids + 1) - #ids
     reply[2] = fence
     local tail = now13 .. NO_TIME .. '-'
     local saved, urgent, alone = {}, {}, {}
@@ -291,10 +292,10 @@ export const claim: string = `local function claimDue(from, to)
       return true
     end
 
-    local function give(id, content, checkpoint, lease, run, fence13)
+    local function give(id, content, checkpoint, lease, run)
       given = given + 1
       saved[given * 2 - 1], saved[given * 2] = id, run
-      alone[#alone + 1], alone[#alone + 2] = fence13, id
+      alone[#alone + 1] = id
       reply[replied + 1], reply[replied + 2] = '\\0' .. lease .. (checkpoint and '1' or '0') .. id, content
       replied = replied + 2
       if checkpoint then
@@ -330,14 +331,13 @@ export const claim: string = `local function claimDue(from, to)
       end
       local checkpoint = sub(marks, 3, 3) == '1' and call('HGET', MORE, 'k' .. id) or nil
       give(id, content, checkpoint, attempt .. fence13 .. due,
-        'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker, fence13)
+        'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
     end
 
-    -- Whether tasks created in the same millisecond are due; what a hundred fences begin with, and what their runs end
-    -- with.
-    local created, isDue, hundred, hundredText = nil, false, nil, nil
-    local claim = format('%013d', fence + 1)
-    local afterFence = session .. now13 .. claim
+    -- Whether tasks created in the same millisecond are due.
+    local created, isDue = nil, false
+    local claim = format('%013d', fence)
+    local plainRun = 'r-000000000001' .. claim .. session .. now13
     -- Characters as numbers: cutting out a text is dear.
     local byte = string.byte
     local PLAIN, KEYLESS = byte('n-', 1, 2)
@@ -357,19 +357,13 @@ export const claim: string = `local function claimDue(from, to)
         -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
         pending = pending + 1
         given = given + 1
-        local last = (fence + given) % 100
-        if fence + given - last ~= hundred then
-          hundred = fence + given - last
-          hundredText = format('%011d', hundred / 100)
-        end
-        saved[given * 2 - 1] = id
-        saved[given * 2] = 'r-000000000001' .. hundredText .. sub(DIGITS, last * 2 + 1, last * 2 + 2) .. afterFence
+        saved[given * 2 - 1], saved[given * 2] = id, plainRun
         plainCount = plainCount + 1
         plain[plainCount] = id
         replied = replied + 1
         reply[replied] = content
       else
-        consider(id, content, runs[number], format('%013d', fence + given + 1))
+        consider(id, content, runs[number], format('%013d', fence + number))
       end
     end
     holdAlone(session, alone)
@@ -1046,7 +1040,7 @@ local function giveToSleeper(name, id, content)
         local fence = format('%013d', call('HINCRBY', META, 'fence', 1))
         -- A process that is gone does not hear: the server knows that before its lease is over.
         if call('PUBLISH', base .. ':given:' .. listener, session .. fence .. id .. content) > 0 then
-          call('HSET', RUN, id, 'r-000000000001' .. fence .. session .. now13 .. fence)
+          call('HSET', RUN, id, 'r-000000000001' .. fence .. session .. now13)
           holdTogether(session, fence, id, 1)
           return true
         end
@@ -1056,11 +1050,15 @@ local function giveToSleeper(name, id, content)
   return false
 end`;
 
-export const held: string = `local function holdAlone(session, entries)
+export const held: string = `local function holdAlone(session, ids)
+  local entries = {}
+  for number, id in ipairs(ids) do
+    entries[number * 2 - 1], entries[number * 2] = 'a' .. id, ''
+  end
   callWithMany('HSET', HELD .. session, entries)
 end
 
--- \`ids\` is one text, each as long as one made here. \`claim\` is the fence of the first that was given.
+-- \`ids\` is one text, each as long as one made here. \`claim\` is their fence.
 local function holdTogether(session, claim, ids, total)
   call('HSET', HELD .. session, 'b' .. claim, ids, 'o' .. claim, total)
 end
@@ -1071,12 +1069,12 @@ local function letGoOfSome(session, claim, total)
   end
 end
 
-local function letGo(run)
+local function letGo(id, run)
   if run.claim then
     letGoOfSome(run.holder, run.claim, 1)
     run.claim = nil
   else
-    call('HDEL', HELD .. run.holder, run.fence)
+    call('HDEL', HELD .. run.holder, 'a' .. id)
   end
 end
 
@@ -1086,7 +1084,7 @@ local function countHeld(session)
     local kind = sub(entries[at], 1, 1)
     if kind == 'o' then
       total = total + tonumber(entries[at + 1])
-    elseif kind ~= 'b' then
+    elseif kind == 'a' then
       total = total + 1
     end
   end
@@ -1103,14 +1101,14 @@ local function eachHeld(session, visit)
   end
   local entries = call('HGETALL', HELD .. session)
   for at = 1, #entries, 2 do
-    local kind, value = sub(entries[at], 1, 1), entries[at + 1]
+    local kind, ids = sub(entries[at], 1, 1), entries[at + 1]
     if kind == 'b' then
-      for from = 1, #value, GENERATED do
-        if look(sub(value, from, from + GENERATED - 1)) then
+      for from = 1, #ids, GENERATED do
+        if look(sub(ids, from, from + GENERATED - 1)) then
           return
         end
       end
-    elseif kind ~= 'o' and look(value) then
+    elseif kind == 'a' and look(sub(entries[at], 2)) then
       return
     end
   end
@@ -1320,7 +1318,7 @@ local function leave(id, content, run)
   elseif state == 'z' then
     call('SREM', PAUSED, id)
   elseif state == 'r' then
-    letGo(run)
+    letGo(id, run)
     if run.requested ~= '-' then
       call('SREM', STOP .. run.holder, id)
     end
@@ -1413,8 +1411,8 @@ end
 local function save(id, run)
   if run.claim then
     -- It is written down whole now, so it stands for itself.
-    letGo(run)
-    holdAlone(run.holder, { run.fence, id })
+    letGo(id, run)
+    holdAlone(run.holder, { id })
   end
   call('HSET', RUN, id, writeRun(run))
 end
@@ -1717,7 +1715,7 @@ local function nameOf(content)
 end
 
 -- Characters of a run that is cut short.
-local SHORT = 69
+local SHORT = 56
 
 local workers = {}
 
@@ -1743,7 +1741,7 @@ local function readRun(text, content)
       finished = NO_TIME, failure = '-', marks = '00000', worker = '',
     }
   end
-  local claim = #text == SHORT and sub(text, 57) or nil
+  local claim = #text == SHORT and sub(text, 15, 27) or nil
   text = wholeRun(text)
   return {
     state = sub(text, 1, 1), requested = sub(text, 2, 2), begun = sub(text, 3, 3), key = sub(text, 4, 4),
@@ -1884,113 +1882,124 @@ local outcomes = settleRuns(ARGV[1], 2)
 conclude()
 return outcomes`;
 
-export const settle: string = `local function settleRuns(session, from)
-  local token, packed = ARGV[from], ARGV[from + 1]
-  -- How many arguments follow an operation.
-  local followers = { t = 2, s = 1, f = 1, o = 1 }
-  -- Of each operation: the task; attempt and fence; where the rest is, unless all are in the packed text.
-  local ids, leases, places, outcomes, total = {}, {}, {}, {}, 0
-  for start = 1, #packed, 23 + GENERATED do
-    total = total + 1
-    leases[total], ids[total] = sub(packed, start, start + 22), sub(packed, start + 23, start + 22 + GENERATED)
+export const settle: string = `local followers = { t = 2, s = 1, f = 1, o = 1 }
+
+-- What an operation needs besides the task, from \`place\` on in the arguments.
+local function endWith(id, text, letter, token, place)
+  local content = call('HGET', TASK, id)
+  local run = readRun(text, content)
+  local first, second = ARGV[place], ARGV[place + 1]
+  if letter == 'o' then
+    endRun(id, content, run, 'c', token, nil, nil, nil, first)
+  elseif letter == 't' then
+    endRun(id, content, run, 't', token, tonumber(first), sub(second, 1, 1), sub(second, 2))
+  elseif letter == 'f' then
+    endRun(id, content, run, 'f', token, nil, sub(first, 1, 1), sub(first, 2))
+  else
+    endRun(id, content, run, letter, token, letter == 's' and tonumber(first) or nil)
   end
+end
+
+-- What a run becomes that is completed, if nothing else comes with that: no wish to stop it, no key, no earlier output.
+local function plainEndOf(text, lease, letter, token)
+  if (letter ~= 'c' and letter ~= 'o') or sub(text, 2, 2) ~= '-' or sub(text, 4, 4) ~= '0' then
+    return nil
+  end
+  local whole = wholeRun(text)
+  if sub(whole, 88, 88) ~= '0' then
+    return nil
+  end
+  return 's' .. sub(whole, 2, 4) .. lease .. token .. sub(whole, 44, 73) .. now13 .. sub(whole, 87, 87)
+    .. (letter == 'o' and '1' or '0') .. sub(whole, 89)
+end
+
+local function settleRuns(session, from)
+  local token, changed = ARGV[from], nil
+  if ARGV[from + 1] ~= '1' then
+    -- A lease settles at most once.
+    changed = {}
+  end
+  -- Tasks; and of each operation, or of several that came as one: what it is, attempt and fence, where what it needs is,
+  -- and its last task.
+  local ids, total = {}, 0
+  local letters, leases, places, ends, rows = {}, {}, {}, {}, 0
   local last, at = #ARGV, from + 2
   while at <= last do
     local code = ARGV[at]
-    total = total + 1
-    leases[total], ids[total], places[total] = sub(code, 2, 24), sub(code, 25), at
-    at = at + 1 + (followers[sub(code, 1, 1)] or 0)
+    local letter = sub(code, 1, 1)
+    rows = rows + 1
+    letters[rows], leases[rows] = letter, sub(code, 2, 24)
+    if #code > 24 then
+      total = total + 1
+      ids[total], places[rows] = sub(code, 25), at + 1
+      at = at + 1 + (followers[letter] or 0)
+    else
+      local packed = ARGV[at + 1]
+      for start = 1, #packed, GENERATED do
+        total = total + 1
+        ids[total] = sub(packed, start, start + GENERATED - 1)
+      end
+      places[rows] = at + 2
+      at = at + 2 + (letter == 'o' and #packed / GENERATED or 0)
+    end
+    ends[rows] = total
   end
+
   local runs = fetchMany(RUN, ids)
-  -- The same task twice in one call: a lease settles at most once.
-  local changed = packed == '' and {} or nil
-  local saved, released, outputs = {}, {}, {}
-  -- How many were held together, by claim; and fences of the others.
+  local saved, released, outputs, stale = {}, {}, {}, {}
+  -- How many were held together, by claim; and the entries of the others.
   local together, alone = {}, {}
   -- Counted by hand: \`#\` looks for the end of a table each time.
-  local completed, outputCount, stale = 0, 0, 0
+  local completed, number = 0, 0
   local allGenerated = true
-
-  -- What a run has before its attempt and after its fence is the same for many tasks of one claim: whether it is ours
-  -- and ends plainly, and what it becomes, without and with an output.
-  local head, rest, claim, isOurs, isSimple = '', '', nil, false, false
-  local endedHead, after, afterOutput = nil, nil, nil
-
-  local function look(text)
-    head, rest = sub(text, 1, 4), sub(text, 28)
-    claim = #text == SHORT and sub(rest, 30) or nil
-    isOurs = sub(head, 1, 1) == 'r' and sub(rest, 1, 16) == session
-    local all = isOurs and sub(wholeRun(text), 28)
-    isSimple = isOurs and (head == 'r-00' or head == 'r-10') and sub(all, 61, 61) == '0'
-    if isSimple then
-      local ended, marks = token .. sub(all, 17, 46) .. now13 .. sub(all, 60, 60), sub(all, 62)
-      endedHead, after, afterOutput = 's' .. sub(head, 2), ended .. '0' .. marks, ended .. '1' .. marks
-    end
-  end
-
-  -- Any end, with everything that comes with it.
-  local function endWith(id, operation, place, text)
-    local content = call('HGET', TASK, id)
-    local run = readRun(text, content)
-    local first, second = nil, nil
-    if place then
-      first, second = ARGV[place + 1], ARGV[place + 2]
-    end
-    if operation == 'o' then
-      endRun(id, content, run, 'c', token, nil, nil, nil, first)
-    elseif operation == 't' then
-      endRun(id, content, run, 't', token, tonumber(first), sub(second, 1, 1), sub(second, 2))
-    elseif operation == 'f' then
-      endRun(id, content, run, 'f', token, nil, sub(first, 1, 1), sub(first, 2))
-    else
-      endRun(id, content, run, operation, token, operation == 's' and tonumber(first) or nil)
-    end
-  end
-
-  for number = 1, total do
-    local id, lease, place = ids[number], leases[number], places[number]
-    local text = runs[number]
-    local outcome = 's'
-    if text and not (changed and changed[id]) then
-      -- To put a text together and compare it is cheaper than to cut up the one that is there.
-      if text ~= head .. lease .. rest then
-        look(text)
+  for row = 1, rows do
+    local letter, lease, place = letters[row], leases[row], places[row] - number - 1
+    local ours = lease .. session
+    -- The last run that was ours and ends plainly, what it becomes, and whether it is cut short.
+    local plain, after, isShort, shorts = nil, nil, false, 0
+    for at = number + 1, ends[row] do
+      local id, text = ids[at], runs[at]
+      local isOurs = text and text == plain
+      if text and not isOurs and sub(text, 1, 1) == 'r' and sub(text, 5, 43) == ours then
+        isOurs, after = true, plainEndOf(text, lease, letter, token)
+        plain, isShort = after and text, #text == SHORT
       end
-      if isOurs and text == head .. lease .. rest then
-        outcome = 'a'
-        local operation = place and sub(ARGV[place], 1, 1) or 'c'
+      if isOurs and not (changed and changed[id]) then
         if changed then
           changed[id] = true
         end
-        if isSimple and (operation == 'c' or operation == 'o') then
+        if text == plain then
           -- By far the most frequent end, without looking at the content.
           completed = completed + 1
           released[completed] = id
-          if claim then
-            together[claim] = (together[claim] or 0) + 1
+          saved[completed * 2 - 1], saved[completed * 2] = id, after
+          if isShort then
+            shorts = shorts + 1
           else
-            alone[#alone + 1] = sub(lease, 11)
+            alone[#alone + 1] = 'a' .. id
           end
-          saved[completed * 2 - 1] = id
-          saved[completed * 2] = endedHead .. lease .. (operation == 'c' and after or afterOutput)
-          allGenerated = allGenerated and #id == GENERATED
-          if operation == 'o' then
-            outputs[outputCount + 1], outputs[outputCount + 2] = 'o' .. id, ARGV[place + 1]
-            outputCount = outputCount + 2
+          if #id ~= GENERATED then
+            allGenerated = false
+          end
+          if letter == 'o' then
+            outputs[#outputs + 1], outputs[#outputs + 2] = 'o' .. id, ARGV[place + at]
           end
         else
-          endWith(id, operation, place, text)
+          endWith(id, text, letter, token, place + at)
         end
-      elseif sub(text, 1, 1) ~= 'r' and sub(text, 15, 43) == sub(lease, 11) .. token then
-        -- This very call has been carried out before, and its answer was lost.
-        outcome = 'a'
+      elseif isOurs or not text or sub(text, 1, 1) == 'r' or sub(text, 15, 43) ~= sub(lease, 11) .. token then
+        -- And not this very call, carried out before, whose answer was lost.
+        stale[#stale + 1] = at
       end
     end
-    outcomes[number] = outcome
-    stale = outcome == 's' and stale + 1 or stale
+    number = ends[row]
+    if shorts > 0 then
+      local claim = sub(lease, 11)
+      together[claim] = (together[claim] or 0) + shorts
+    end
   end
-  for first, total in pairs(together) do
-    letGoOfSome(session, first, total)
+  for claim, some in pairs(together) do
+    letGoOfSome(session, claim, some)
   end
   callWithMany('HDEL', HELD .. session, alone)
   callWithMany('HSET', RUN, saved)
@@ -2010,7 +2019,17 @@ export const settle: string = `local function settleRuns(session, from)
       ended[#ended + 1] = released[number]
     end
   end
-  return stale > 0 and table.concat(outcomes) or '*'
+  if #stale == 0 then
+    return '*'
+  end
+  local outcomes = {}
+  for at = 1, total do
+    outcomes[at] = 'a'
+  end
+  for _, at in ipairs(stale) do
+    outcomes[at] = 's'
+  end
+  return table.concat(outcomes)
 end`;
 
 export const tendQueue: string = `local most, token = tonumber(ARGV[1]), ARGV[2]
