@@ -9,12 +9,12 @@ export interface Script {
   readonly sha: string;
 }
 
-const { record, held, give, place, fresh, endRun, settle, claim } = lua;
+const { record, held, give, place, fresh, take, endRun, settle, claim } = lua;
 
 /** Each script after the libraries it may use. */
 const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   beatSession: [record, held, lua.beatSession],
-  claimTasks: [record, held, give, place, fresh, claim, lua.claimTasks],
+  claimTasks: [record, held, give, place, fresh, take, claim, lua.claimTasks],
   claimTheseTasks: [record, held, place, lua.claimTheseTasks],
   lockIds: [lua.lockIds],
   unlockIds: [lua.unlockIds],
@@ -32,7 +32,7 @@ const texts: Readonly<Record<ScriptName, readonly string[]>> = {
   readTasks: [record, lua.readTasks],
   reportTasks: [record, held, place, lua.reportTasks],
   scanTasks: [record, held, place, lua.scanTasks],
-  settleAndClaim: [record, held, give, place, fresh, endRun, settle, claim, lua.settleAndClaim],
+  settleAndClaim: [record, held, give, place, fresh, take, endRun, settle, claim, lua.settleAndClaim],
   settleTasks: [record, held, place, endRun, settle, lua.settleTasks],
   tendQueue: [record, held, place, fresh, endRun, lua.tendQueue],
   watchTasks: [record, lua.watchTasks],

@@ -22,7 +22,7 @@ const traps: readonly ScriptMutant[] = [
     defect: 'every claim counts its fences from one',
     caughtBy: 'LSE-06',
     scripts: ['claimTasks'],
-    from: "call('HINCRBY', META, 'fence', #ids + 1) - #ids",
+    from: "call('HINCRBY', META, 'fence', taken + 1) - taken",
     to: '0',
   },
   {
@@ -223,8 +223,8 @@ const traps: readonly ScriptMutant[] = [
     defect: 'the list of fresh tasks is emptied without a look at higher priorities that wait elsewhere',
     caughtBy: 'PRI-01',
     scripts: ['claimTasks'],
-    from: 'return score(USUAL, tonumber(sub(entry, 13, 25)))',
-    to: 'return score(9, tonumber(sub(entry, 13, 25)))',
+    from: 'return score(USUAL, tonumber(created))',
+    to: 'return score(9, tonumber(created))',
   },
   {
     name: 'lists-what-was-listed',

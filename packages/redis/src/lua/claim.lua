@@ -1,4 +1,4 @@
--- Library after fresh.lua and give.lua: gives due tasks of one queue to a session, up to but not with `conclude`.
+-- Library after take.lua and give.lua: gives due tasks of one queue to a session, up to but not with `conclude`.
 -- Arguments of the script, from the first to the last given: session; its time to live; 1 if it may be new to this queue;
 --   worker (instance, zero byte, host); limit; lowest priority to give; how long the caller will sleep when there is
 --   nothing; listener (16) to which it may be given a task while it sleeps, or empty; names.
@@ -32,133 +32,19 @@ local function claimDue(from, to)
   local brought = soonest
   promote(500)
   soonest = brought
-  -- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
-  local ids, entries, taken, fromLists = {}, {}, 0, 0
-  -- How much more may be read into one answer; not counted while this queue holds small tasks only.
-  local room = largest() > LARGE and MOST_AT_ONCE or nil
+  local voided = voidPlaces() > 0
   local paused = call('HGET', META, 'stopped')
-  local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
-  local voided = voidEntries() > 0
-  -- Lines that have nothing more to give.
-  local emptied = {}
-
-  -- How many of these may be taken without their contents being too much together; one at least, if nothing was taken.
-  local function fitting(members, idAt)
-    if not room then
-      return #members
-    end
-    for number, member in ipairs(members) do
-      local size = call('HSTRLEN', TASK, sub(member, idAt))
-      if size > room and (number > 1 or taken > 0) then
-        limit = 0
-        return number - 1
-      end
-      room = math.max(0, room - size)
-    end
-    return #members
-  end
-
-  -- Both begin with the sequence, which no two tasks share.
-  local function comesBefore(first, second)
-    if first.score ~= second.score then
-      return first.score < second.score
-    end
-    return first.member < second.member
-  end
-
-  -- Takes from one sorted set, as long as its tasks come before `rival`, the head of another line.
-  local function takeReady(line, rival)
-    local want, members = limit - taken, nil
-    if rival then
-      members = {}
-      local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
-      for at = 1, #range, 2 do
-        if not comesBefore({ score = tonumber(range[at + 1]), member = range[at] }, rival) then
-          break
-        end
-        members[#members + 1] = range[at]
-      end
-    else
-      members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
-      emptied[line] = #members < want
-    end
-    local total = fitting(members, 13)
-    if total > 0 then
-      call('ZREMRANGEBYRANK', line, 0, total - 1)
-    end
-    for number = 1, total do
-      ids[taken + number] = sub(members[number], 13)
-    end
-    taken = taken + total
-  end
-
-  -- The same from one list of fresh tasks.
-  local function takeFresh(list, rival)
-    local want, members, total = limit - taken, nil, 0
-    if rival or room then
-      members = call('LRANGE', list, 0, want - 1)
-      while rival and members[total + 1]
-        and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
-        total = total + 1
-      end
-      total = fitting(rival and { unpack(members, 1, total) } or members, 26)
-      discard(list, total)
-    else
-      members = call('LPOP', list, want) or {}
-      total = #members
-      emptied[list] = total < want
-    end
-    for number = 1, total do
-      ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
-    end
-    taken, fromLists = taken + total, fromLists + total
-  end
-
-  local function readyHead(name)
-    local line = READY .. name
-    local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
-    return head[1]
-      and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
-  end
-
-  local function usualHead(name)
-    local list = FRESH .. name
-    local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
-    return entry
-      and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
-  end
-
-  local function take()
-    local heads = {}
-    for at = from + 8, to do
-      heads[#heads + 1] = readyHead(ARGV[at]) or nil
-      heads[#heads + 1] = usualHead(ARGV[at]) or nil
-    end
-    while #heads > 0 and taken < limit do
-      table.sort(heads, comesBefore)
-      local first, before = heads[1], taken
-      first.take(first.line, heads[2])
-      -- Without progress it would go on for ever, and hold up everybody.
-      local goesOn = taken > before and taken < limit and not emptied[first.line]
-      local head = goesOn and first.look(first.name)
-      if head then
-        heads[1] = head
-      else
-        table.remove(heads, 1)
-      end
-    end
-  end
-
   local reply = { -1, 0, '' }
+  local taken, fromLists, ids, sequences, created = 0, 0, nil, nil, nil
   if not paused then
-    take()
+    taken, fromLists, ids, sequences, created = takeDue(from + 8, to, limit, lowest)
   end
   if taken > 0 then
     local contents = fetchMany(TASK, ids)
-    -- A fresh task has no run, unless its entry is void.
+    -- A fresh task has no run, unless its place is void.
     local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
     -- One for all plain tasks, one each for others.
-    local fence = call('HINCRBY', META, 'fence', #ids + 1) - #ids
+    local fence = call('HINCRBY', META, 'fence', taken + 1) - taken
     reply[2] = fence
     local tail = now13 .. NO_TIME .. '-'
     local saved, urgent, alone = {}, {}, {}
@@ -231,8 +117,8 @@ local function claimDue(from, to)
         'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
     end
 
-    -- Whether tasks created in the same millisecond are due.
-    local created, isDue = nil, false
+    -- Whether tasks created at the same instant are due.
+    local instant, isDue = nil, false
     local claim = format('%013d', fence)
     local plainRun = 'r-000000000001' .. claim .. session .. now13
     -- Characters as numbers: cutting out a text is dear.
@@ -242,15 +128,15 @@ local function claimDue(from, to)
       local timing, key = byte(content, 27, 28)
       return timing == PLAIN and key == KEYLESS
     end
-    for number = 1, #ids do
-      local id, content, entry = ids[number], contents[number], entries[number]
-      local createdThen = content and sub(content, 13, 25)
-      if createdThen and createdThen ~= created then
-        created, isDue = createdThen, createdThen <= now13
+    for number = 1, taken do
+      local id, content, sequence = ids[number], contents[number], sequences[number]
+      local createdThen = created[number] or (content and sub(content, 13, 25))
+      if createdThen and createdThen ~= instant then
+        instant, isDue = createdThen, createdThen <= now13
       end
-      if voided and entry and isVoid(entry, content, runs[number]) then
+      if voided and sequence and isVoid(sequence, content, runs[number]) then
         count('void', -1)
-      elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
+      elseif content and isDue and not runs[number] and (sequence or isPlain(content)) and #id == GENERATED then
         -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
         pending = pending + 1
         given = given + 1

@@ -103,8 +103,8 @@ local accepted, biggest = 0, 0
 local name, level = nil, nil
 local isGiven = false
 
--- Puts tasks that are due now into their line. Entries are those of a list of fresh tasks, see fresh.lua.
-local function enterLine(entries)
+-- Puts tasks that are due now and follow each other into their line; the first has this sequence.
+local function enterLine(from, to, sequence)
   local isUsual = level == USUAL
   local last = isUsual and call('LINDEX', FRESH .. name, -1)
   if not last then
@@ -112,12 +112,12 @@ local function enterLine(entries)
   end
   -- Where the clock was set back, the list would be out of order.
   if isUsual and not (last and sub(last, 13, 25) > now13) then
-    callWithMany('RPUSH', FRESH .. name, entries)
+    callWithMany('RPUSH', FRESH .. name, freshEntries(ids, from, to, sequence))
     return
   end
   local place, members = format('%d', score(level, now)), {}
-  for number, entry in ipairs(entries) do
-    members[number * 2 - 1], members[number * 2] = place, sub(entry, 1, 12) .. sub(entry, 26)
+  for number = from, to do
+    members[#members + 1], members[#members + 2] = place, format('%012d', sequence + number - from) .. ids[number]
   end
   callWithMany('ZADD', READY .. name, members)
 end
@@ -137,13 +137,12 @@ local function storePlain(from, to)
   local rest = (sequence + from) % 100
   local hundreds = format('%010d', (sequence + from - rest) / 100)
   local ids, args, digits, time, sub = ids, ARGV, DIGITS, now13, sub
-  local stored, at, entries, largest = stored, storedCount, {}, biggest
+  local stored, at, largest = stored, storedCount, biggest
   for number = from, to do
-    local id, content = ids[number], args[BEFORE + number]
-    local head = hundreds .. sub(digits, rest * 2 + 1, rest * 2 + 2) .. time
-    stored[at + 1], stored[at + 2] = id, head .. content
+    local content = args[BEFORE + number]
+    stored[at + 1] = ids[number]
+    stored[at + 2] = hundreds .. sub(digits, rest * 2 + 1, rest * 2 + 2) .. time .. content
     at = at + 2
-    entries[number - from + 1] = head .. id
     if #content > largest then
       largest = #content
     end
@@ -153,10 +152,10 @@ local function storePlain(from, to)
       hundreds = format('%010d', (sequence + number + 1) / 100)
     end
   end
-  storedCount, biggest, accepted = at, largest, accepted + #entries
+  storedCount, biggest, accepted = at, largest, accepted + to - from + 1
   isGiven = total == 1 and giveAlone()
   if not isGiven then
-    enterLine(entries)
+    enterLine(from, to, sequence + from)
     soonest = now
   end
 end

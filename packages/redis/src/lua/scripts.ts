@@ -135,133 +135,19 @@ export const claim: string = `local function claimDue(from, to)
   local brought = soonest
   promote(500)
   soonest = brought
-  -- Ids in the order they are given, and the entries of those that came from a list of fresh tasks.
-  local ids, entries, taken, fromLists = {}, {}, 0, 0
-  -- How much more may be read into one answer; not counted while this queue holds small tasks only.
-  local room = largest() > LARGE and MOST_AT_ONCE or nil
+  local voided = voidPlaces() > 0
   local paused = call('HGET', META, 'stopped')
-  local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
-  local voided = voidEntries() > 0
-  -- Lines that have nothing more to give.
-  local emptied = {}
-
-  -- How many of these may be taken without their contents being too much together; one at least, if nothing was taken.
-  local function fitting(members, idAt)
-    if not room then
-      return #members
-    end
-    for number, member in ipairs(members) do
-      local size = call('HSTRLEN', TASK, sub(member, idAt))
-      if size > room and (number > 1 or taken > 0) then
-        limit = 0
-        return number - 1
-      end
-      room = math.max(0, room - size)
-    end
-    return #members
-  end
-
-  -- Both begin with the sequence, which no two tasks share.
-  local function comesBefore(first, second)
-    if first.score ~= second.score then
-      return first.score < second.score
-    end
-    return first.member < second.member
-  end
-
-  -- Takes from one sorted set, as long as its tasks come before \`rival\`, the head of another line.
-  local function takeReady(line, rival)
-    local want, members = limit - taken, nil
-    if rival then
-      members = {}
-      local range = call('ZRANGEBYSCORE', line, '-inf', format('%.0f', rival.score), 'WITHSCORES', 'LIMIT', 0, want)
-      for at = 1, #range, 2 do
-        if not comesBefore({ score = tonumber(range[at + 1]), member = range[at] }, rival) then
-          break
-        end
-        members[#members + 1] = range[at]
-      end
-    else
-      members = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'LIMIT', 0, want)
-      emptied[line] = #members < want
-    end
-    local total = fitting(members, 13)
-    if total > 0 then
-      call('ZREMRANGEBYRANK', line, 0, total - 1)
-    end
-    for number = 1, total do
-      ids[taken + number] = sub(members[number], 13)
-    end
-    taken = taken + total
-  end
-
-  -- The same from one list of fresh tasks.
-  local function takeFresh(list, rival)
-    local want, members, total = limit - taken, nil, 0
-    if rival or room then
-      members = call('LRANGE', list, 0, want - 1)
-      while rival and members[total + 1]
-        and comesBefore({ score = freshScore(members[total + 1]), member = members[total + 1] }, rival) do
-        total = total + 1
-      end
-      total = fitting(rival and { unpack(members, 1, total) } or members, 26)
-      discard(list, total)
-    else
-      members = call('LPOP', list, want) or {}
-      total = #members
-      emptied[list] = total < want
-    end
-    for number = 1, total do
-      ids[taken + number], entries[taken + number] = sub(members[number], 26), members[number]
-    end
-    taken, fromLists = taken + total, fromLists + total
-  end
-
-  local function readyHead(name)
-    local line = READY .. name
-    local head = call('ZRANGEBYSCORE', line, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, 1)
-    return head[1]
-      and { name = name, line = line, look = readyHead, take = takeReady, member = head[1], score = tonumber(head[2]) }
-  end
-
-  local function usualHead(name)
-    local list = FRESH .. name
-    local entry = lowest <= USUAL and (voided and freshHead(name) or call('LINDEX', list, 0))
-    return entry
-      and { name = name, line = list, look = usualHead, take = takeFresh, member = entry, score = freshScore(entry) }
-  end
-
-  local function take()
-    local heads = {}
-    for at = from + 8, to do
-      heads[#heads + 1] = readyHead(ARGV[at]) or nil
-      heads[#heads + 1] = usualHead(ARGV[at]) or nil
-    end
-    while #heads > 0 and taken < limit do
-      table.sort(heads, comesBefore)
-      local first, before = heads[1], taken
-      first.take(first.line, heads[2])
-      -- Without progress it would go on for ever, and hold up everybody.
-      local goesOn = taken > before and taken < limit and not emptied[first.line]
-      local head = goesOn and first.look(first.name)
-      if head then
-        heads[1] = head
-      else
-        table.remove(heads, 1)
-      end
-    end
-  end
-
   local reply = { -1, 0, '' }
+  local taken, fromLists, ids, sequences, created = 0, 0, nil, nil, nil
   if not paused then
-    take()
+    taken, fromLists, ids, sequences, created = takeDue(from + 8, to, limit, lowest)
   end
   if taken > 0 then
     local contents = fetchMany(TASK, ids)
-    -- A fresh task has no run, unless its entry is void.
+    -- A fresh task has no run, unless its place is void.
     local runs = (voided or fromLists < taken) and fetchMany(RUN, ids) or {}
     -- One for all plain tasks, one each for others.
-    local fence = call('HINCRBY', META, 'fence', #ids + 1) - #ids
+    local fence = call('HINCRBY', META, 'fence', taken + 1) - taken
     reply[2] = fence
     local tail = now13 .. NO_TIME .. '-'
     local saved, urgent, alone = {}, {}, {}
@@ -334,8 +220,8 @@ export const claim: string = `local function claimDue(from, to)
         'r-0' .. key .. attempt .. fence13 .. session .. due .. tail .. marks .. worker)
     end
 
-    -- Whether tasks created in the same millisecond are due.
-    local created, isDue = nil, false
+    -- Whether tasks created at the same instant are due.
+    local instant, isDue = nil, false
     local claim = format('%013d', fence)
     local plainRun = 'r-000000000001' .. claim .. session .. now13
     -- Characters as numbers: cutting out a text is dear.
@@ -345,15 +231,15 @@ export const claim: string = `local function claimDue(from, to)
       local timing, key = byte(content, 27, 28)
       return timing == PLAIN and key == KEYLESS
     end
-    for number = 1, #ids do
-      local id, content, entry = ids[number], contents[number], entries[number]
-      local createdThen = content and sub(content, 13, 25)
-      if createdThen and createdThen ~= created then
-        created, isDue = createdThen, createdThen <= now13
+    for number = 1, taken do
+      local id, content, sequence = ids[number], contents[number], sequences[number]
+      local createdThen = created[number] or (content and sub(content, 13, 25))
+      if createdThen and createdThen ~= instant then
+        instant, isDue = createdThen, createdThen <= now13
       end
-      if voided and entry and isVoid(entry, content, runs[number]) then
+      if voided and sequence and isVoid(sequence, content, runs[number]) then
         count('void', -1)
-      elseif createdThen and isDue and not runs[number] and (entry or isPlain(content)) and #id == GENERATED then
+      elseif content and isDue and not runs[number] and (sequence or isPlain(content)) and #id == GENERATED then
         -- By far the most frequent kind: due when it was created, never claimed before, and with an id made here.
         pending = pending + 1
         given = given + 1
@@ -680,8 +566,8 @@ local accepted, biggest = 0, 0
 local name, level = nil, nil
 local isGiven = false
 
--- Puts tasks that are due now into their line. Entries are those of a list of fresh tasks, see fresh.lua.
-local function enterLine(entries)
+-- Puts tasks that are due now and follow each other into their line; the first has this sequence.
+local function enterLine(from, to, sequence)
   local isUsual = level == USUAL
   local last = isUsual and call('LINDEX', FRESH .. name, -1)
   if not last then
@@ -689,12 +575,12 @@ local function enterLine(entries)
   end
   -- Where the clock was set back, the list would be out of order.
   if isUsual and not (last and sub(last, 13, 25) > now13) then
-    callWithMany('RPUSH', FRESH .. name, entries)
+    callWithMany('RPUSH', FRESH .. name, freshEntries(ids, from, to, sequence))
     return
   end
   local place, members = format('%d', score(level, now)), {}
-  for number, entry in ipairs(entries) do
-    members[number * 2 - 1], members[number * 2] = place, sub(entry, 1, 12) .. sub(entry, 26)
+  for number = from, to do
+    members[#members + 1], members[#members + 2] = place, format('%012d', sequence + number - from) .. ids[number]
   end
   callWithMany('ZADD', READY .. name, members)
 end
@@ -714,13 +600,12 @@ local function storePlain(from, to)
   local rest = (sequence + from) % 100
   local hundreds = format('%010d', (sequence + from - rest) / 100)
   local ids, args, digits, time, sub = ids, ARGV, DIGITS, now13, sub
-  local stored, at, entries, largest = stored, storedCount, {}, biggest
+  local stored, at, largest = stored, storedCount, biggest
   for number = from, to do
-    local id, content = ids[number], args[BEFORE + number]
-    local head = hundreds .. sub(digits, rest * 2 + 1, rest * 2 + 2) .. time
-    stored[at + 1], stored[at + 2] = id, head .. content
+    local content = args[BEFORE + number]
+    stored[at + 1] = ids[number]
+    stored[at + 2] = hundreds .. sub(digits, rest * 2 + 1, rest * 2 + 2) .. time .. content
     at = at + 2
-    entries[number - from + 1] = head .. id
     if #content > largest then
       largest = #content
     end
@@ -730,10 +615,10 @@ local function storePlain(from, to)
       hundreds = format('%010d', (sequence + number + 1) / 100)
     end
   end
-  storedCount, biggest, accepted = at, largest, accepted + #entries
+  storedCount, biggest, accepted = at, largest, accepted + to - from + 1
   isGiven = total == 1 and giveAlone()
   if not isGiven then
-    enterLine(entries)
+    enterLine(from, to, sequence + from)
     soonest = now
   end
 end
@@ -913,60 +798,121 @@ end
 return reply`;
 
 export const fresh: string = `local MOST_VOID = 1000
+-- An entry each is dear, and what a claim leaves of one is written again.
+local MOST_IN_ENTRY = 10
 
-local function voidEntries()
+local function sizeOf(entry)
+  return sub(entry, 26, 26) == '\\0' and 1 or (#entry - 25) / GENERATED
+end
+
+-- Without the first few ids.
+local function restOf(entry, taken)
+  return format('%012d', tonumber(sub(entry, 1, 12)) + taken) .. sub(entry, 13, 25) .. sub(entry, 26 + taken * GENERATED)
+end
+
+-- Of tasks of one call, from one of them to another, the first with this sequence.
+local function freshEntries(ids, from, to, sequence)
+  local entries, first = {}, from
+  while first <= to do
+    local isOurs, last = #ids[first] == GENERATED, first
+    while isOurs and last < to and last - first + 1 < MOST_IN_ENTRY and #ids[last + 1] == GENERATED do
+      last = last + 1
+    end
+    local place = format('%012d', sequence + first - from) .. now13
+    entries[#entries + 1] = place .. (isOurs and table.concat(ids, '', first, last) or '\\0' .. ids[first])
+    first = last + 1
+  end
+  return entries
+end
+
+-- Looks at so many tasks at the head of a list, or some more: entries; ids; the sequence of each, and when it was created.
+local function readFresh(list, most)
+  local entries, found, want = nil, 0, math.ceil(math.max(1, most) / MOST_IN_ENTRY)
+  repeat
+    entries, found = call('LRANGE', list, 0, want - 1), 0
+    for _, entry in ipairs(entries) do
+      found = found + sizeOf(entry)
+    end
+    local isEnough = found >= most or #entries < want
+    want = math.ceil(want * most / math.max(found, 1)) + 1
+  until isEnough
+  local ids, sequences, created, total = {}, {}, {}, 0
+  for _, entry in ipairs(entries) do
+    local sequence, instant = tonumber(sub(entry, 1, 12)), sub(entry, 13, 25)
+    if sub(entry, 26, 26) == '\\0' then
+      total = total + 1
+      ids[total], sequences[total], created[total] = sub(entry, 27), sequence, instant
+    else
+      for at = 26, #entry, GENERATED do
+        total = total + 1
+        ids[total], sequences[total], created[total] = sub(entry, at, at + GENERATED - 1), sequence, instant
+        sequence = sequence + 1
+      end
+    end
+  end
+  return entries, ids, sequences, created
+end
+
+-- Takes so many tasks off the head of a list that begins with these entries.
+local function discard(list, entries, total)
+  local whole, left = 0, total
+  while left > 0 and sizeOf(entries[whole + 1]) <= left do
+    whole = whole + 1
+    left = left - sizeOf(entries[whole])
+  end
+  if whole > 0 then
+    call('LTRIM', list, whole, -1)
+  end
+  if left > 0 then
+    call('LSET', list, 0, restOf(entries[whole + 1], left))
+  end
+end
+
+local function voidPlaces()
   return tonumber(call('HGET', META, 'void') or 0) + (counts.void or 0)
 end
 
 -- More than tasks wait: then some lie where no claim will come soon.
 local function hasTooManyVoid()
-  local void, pending = voidEntries(), tonumber(call('HGET', META, 'pending') or 0) + (counts.pending or 0)
+  local void, pending = voidPlaces(), tonumber(call('HGET', META, 'pending') or 0) + (counts.pending or 0)
   return void > pending and (void > MOST_VOID or pending == 0)
 end
 
-local function freshScore(entry)
-  return score(USUAL, tonumber(sub(entry, 13, 25)))
+local function freshScore(created)
+  return score(USUAL, tonumber(created))
 end
 
-local function isVoid(entry, content, run)
-  return run or not content or sub(content, 1, 12) ~= sub(entry, 1, 12)
+local function isVoid(sequence, content, run)
+  return run or not content or tonumber(sub(content, 1, 12)) ~= sequence
 end
 
--- Which of some entries are void.
-local function findVoid(entries)
-  local ids, void = {}, {}
-  if voidEntries() == 0 then
+-- Which of some places are void.
+local function findVoid(ids, sequences)
+  local void = {}
+  if voidPlaces() == 0 then
     return void
-  end
-  for number, entry in ipairs(entries) do
-    ids[number] = sub(entry, 26)
   end
   local runs = fetchMany(RUN, ids)
   for number, id in ipairs(ids) do
     -- One content at a time: they may be large.
-    void[number] = isVoid(entries[number], not runs[number] and call('HGET', TASK, id), runs[number]) and true or false
+    local content = not runs[number] and call('HGET', TASK, id)
+    void[number] = isVoid(sequences[number], content, runs[number]) and true or false
   end
   return void
 end
 
-local function discard(list, total)
-  if total > 0 then
-    call('LPOP', list, total)
-  end
-end
-
--- Takes void entries off the head of a list, so that the first one left counts. A thousand take a millisecond.
+-- Takes void places off the head of a list, so that the first one left counts. A thousand take a millisecond.
 local function trim(list)
   for _ = 1, 100 do
-    if voidEntries() == 0 then
+    if voidPlaces() == 0 then
       return
     end
-    local entries = call('LRANGE', list, 0, 99)
-    local void, total = findVoid(entries), 0
+    local entries, ids, sequences = readFresh(list, 100)
+    local void, total = findVoid(ids, sequences), 0
     while void[total + 1] do
       total = total + 1
     end
-    discard(list, total)
+    discard(list, entries, total)
     count('void', -total)
     if total < 100 then
       return
@@ -974,31 +920,32 @@ local function trim(list)
   end
 end
 
+-- The first entry of a list, whose first task counts.
 local function freshHead(name)
   trim(FRESH .. name)
   return call('LINDEX', FRESH .. name, 0) or nil
 end
 
--- Moves up to \`most\` entries created by then from the head of a list to the sorted set, where they stand in the same
+-- Moves up to \`most\` tasks created by then from the head of a list to the sorted set, where they stand in the same
 -- order. Returns how many left the list.
 local function sortIn(name, most, instant)
   local list = FRESH .. name
-  local entries = call('LRANGE', list, 0, most - 1)
-  local void, sorted, voided, total = findVoid(entries), {}, 0, 0
-  for number, entry in ipairs(entries) do
-    if tonumber(sub(entry, 13, 25)) > instant then
+  local entries, ids, sequences, created = readFresh(list, most)
+  local void, sorted, voided, total = findVoid(ids, sequences), {}, 0, 0
+  for number = 1, math.min(#ids, most) do
+    if tonumber(created[number]) > instant then
       break
     end
     total = number
     if void[number] then
       voided = voided + 1
     else
-      sorted[#sorted + 1] = format('%d', freshScore(entry))
-      sorted[#sorted + 1] = sub(entry, 1, 12) .. sub(entry, 26)
+      sorted[#sorted + 1] = format('%d', freshScore(created[number]))
+      sorted[#sorted + 1] = format('%012d', sequences[number]) .. ids[number]
     end
   end
   callWithMany('ZADD', READY .. name, sorted)
-  discard(list, total)
+  discard(list, entries, total)
   count('void', -voided)
   return total
 end
@@ -2030,6 +1977,143 @@ local function settleRuns(session, from)
     outcomes[at] = 's'
   end
   return table.concat(outcomes)
+end`;
+
+export const take: string = `local FIRST_LOOK = 16
+
+-- Whether there is anything. Scores are for comparing only.
+local function readLine(line, most, ceiling, needsScores)
+  line.asked, line.taken, line.scores = most, 0, {}
+  if line.isFresh then
+    line.entries, line.ids, line.sequences, line.created = readFresh(line.key, most)
+    for number = 1, needsScores and #line.ids or 0 do
+      line.scores[number] = freshScore(line.created[number])
+    end
+    return #line.ids > 0
+  end
+  line.ids, line.sequences = {}, {}
+  local range = call('ZRANGEBYSCORE', line.key, '-inf', ceiling, 'WITHSCORES', 'LIMIT', 0, most)
+  for at = 1, #range, 2 do
+    local number = (at + 1) / 2
+    line.ids[number], line.sequences[number] = sub(range[at], 13), tonumber(sub(range[at], 1, 12))
+    line.scores[number] = tonumber(range[at + 1])
+  end
+  return #line.ids > 0
+end
+
+-- Takes out of the store what was taken.
+local function leaveLine(line)
+  if line.taken > 0 and line.isFresh then
+    discard(line.key, line.entries, line.taken)
+  elseif line.taken > 0 then
+    call('ZREMRANGEBYRANK', line.key, 0, line.taken - 1)
+  end
+end
+
+local function comesBefore(first, second)
+  local one, other = first.taken + 1, second.taken + 1
+  if first.scores[one] ~= second.scores[other] then
+    return first.scores[one] < second.scores[other]
+  end
+  return first.sequences[one] < second.sequences[other]
+end
+
+-- The lines of names in the arguments that have something of this priority or above.
+local function linesOf(from, to, lowest, ceiling)
+  local lines, voided = {}, voidPlaces() > 0
+  for at = from, to do
+    local ready, fresh = READY .. ARGV[at], FRESH .. ARGV[at]
+    if call('ZRANGEBYSCORE', ready, '-inf', ceiling, 'LIMIT', 0, 1)[1] then
+      lines[#lines + 1] = { key = ready }
+    end
+    -- The head has to count where it is compared; and who asks for one task wants one.
+    if lowest <= USUAL and (voided and freshHead(ARGV[at]) or not voided and call('LINDEX', fresh, 0)) then
+      lines[#lines + 1] = { key = fresh, isFresh = true }
+    end
+  end
+  return lines
+end
+
+-- Takes up to \`limit\` tasks that are not below a priority, of the names in these arguments, and no more than one answer
+-- has room for. Returns how many, and how many of them from lists; their ids; and of those from lists sequence and creation.
+local function takeDue(from, to, limit, lowest)
+  local ceiling = format('%.0f', (10 - lowest) * LEVEL - 1)
+  local lines = linesOf(from, to, lowest, ceiling)
+  -- How much more may be read into one answer; not counted while this queue holds small tasks only.
+  local room = largest() > LARGE and MOST_AT_ONCE or nil
+  local ids, sequences, created, taken, fromLists = {}, {}, {}, 0, 0
+  if #lines == 1 and not room then
+    local line = lines[1]
+    readLine(line, limit, ceiling, false)
+    line.taken = math.min(limit, #line.ids)
+    for number = #line.ids, line.taken + 1, -1 do
+      line.ids[number] = nil
+    end
+    leaveLine(line)
+    if line.isFresh then
+      return line.taken, line.taken, line.ids, line.sequences, line.created
+    end
+    return line.taken, 0, line.ids, sequences, created
+  end
+
+  -- Whether there is something left in a line.
+  local function goesOn(line)
+    if line.taken < #line.ids then
+      return true
+    end
+    leaveLine(line)
+    local isEmpty = #line.ids < line.asked
+    line.taken = 0
+    return not isEmpty and readLine(line, line.asked * 2, ceiling, true)
+  end
+
+  -- False when the answer is full.
+  local function takeOne(line)
+    local at = line.taken + 1
+    local id = line.ids[at]
+    if room then
+      local size = call('HSTRLEN', TASK, id)
+      if size > room and taken > 0 then
+        return false
+      end
+      room = math.max(0, room - size)
+    end
+    line.taken, taken = at, taken + 1
+    ids[taken] = id
+    if line.isFresh then
+      fromLists = fromLists + 1
+      sequences[taken], created[taken] = line.sequences[at], line.created[at]
+    end
+    return taken < limit
+  end
+
+  for number, line in ipairs(lines) do
+    readLine(line, math.min(limit, FIRST_LOOK), ceiling, true)
+  end
+  table.sort(lines, comesBefore)
+  local isFull = false
+  while lines[1] and not isFull do
+    local line, rival = lines[1], lines[2]
+    local isLeft
+    repeat
+      isFull = not takeOne(line)
+      isLeft = isFull or goesOn(line)
+    until isFull or not isLeft or (rival and comesBefore(rival, line))
+    if not isLeft then
+      table.remove(lines, 1)
+    end
+    -- It goes to its place among the others, which are in order.
+    for number = 1, isLeft and not isFull and #lines - 1 or 0 do
+      if not comesBefore(lines[number + 1], lines[number]) then
+        break
+      end
+      lines[number], lines[number + 1] = lines[number + 1], lines[number]
+    end
+  end
+  for _, line in ipairs(lines) do
+    leaveLine(line)
+  end
+  return taken, fromLists, ids, sequences, created
 end`;
 
 export const tendQueue: string = `local most, token = tonumber(ARGV[1]), ARGV[2]
