@@ -12,12 +12,12 @@ import { ConfigurationError } from '@millrace/core';
  * | `Q:task` | hash | id → content of the task |
  * | `Q:run` | hash | id → what its runs have made of it; absent until the first claim |
  * | `Q:more` | hash | letter + id → output (`o`), progress (`g`), checkpoint (`k`), errors (`e`), log (`l`) |
- * | `Q:meta` | hash | sequence, fence, counts by state (`done`, `dead`: ended), of void entries in `Q:fresh:…` and of ids in `Q:unlisted`, largest content, `stopped` when paused, until when somebody sleeps or waits |
+ * | `Q:meta` | hash | sequence, fence, counts by state (`done`, `dead`: ended), of void places in `Q:fresh:…` and of ids in `Q:unlisted`, largest content, `stopped` when paused, until when somebody sleeps or waits |
  * | `Q:key` | hash | unique key → id of the task that has it |
  * | `Q:index` | sorted set | ids in the order of their bytes, for listings |
  * | `Q:unlisted` | list | ids that are not in the index yet, one or, after a zero byte, a batch each; a listing moves them there |
  * | `Q:names` | set | names of tasks that had a line |
- * | `Q:fresh:<name>` | list | tasks of one name, of usual priority, that were due when enqueued and not touched since |
+ * | `Q:fresh:<name>` | list | tasks of one name, of usual priority, that were due when enqueued and not touched since, up to ten in an entry |
  * | `Q:ready:<name>` | sorted set | all other due tasks of one name, in the order they are claimed |
  * | `Q:later`, `Q:backoff` | sorted set | pending and retrying tasks by due time |
  * | `Q:paused` | set | paused tasks |

@@ -68,3 +68,14 @@ test('a message that is late does not bring an older fence back', () => {
   expect(claims.accept(task.message())).toBe(false);
   expect(claims.held.get(task.id)).toMatchObject({ fence: 8 });
 });
+
+test('what is held stays known, however many come and go beside it', () => {
+  const { claims } = setUp();
+  const [kept, ...others] = Array.from({ length: 3_000 }, (_unused, index) => givenTask(index + 1));
+  expect(claims.accept((kept as ReturnType<typeof givenTask>).message())).toBe(true);
+  for (const other of others) {
+    expect(claims.accept(other.message())).toBe(true);
+    claims.held.delete(other.id);
+  }
+  expect([...claims.held]).toEqual([[kept?.id, { fence: 1, queue }]]);
+});

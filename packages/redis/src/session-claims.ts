@@ -33,13 +33,16 @@ function isOver(leftMs: number): boolean {
 
 /** Most tasks taken by one script: others wait while it runs. */
 const mostInScript = 250;
+/** A map whose entries come and go is made anew after so many: see `Underway` for what its former tables keep. */
+const renewAfter = 1_000;
 /** Fences kept of tasks that were found again. */
 const mostFound = 1_000;
 
 /** Takes tasks for a session and keeps track of what it has, also when an answer to a claim gets lost. */
 export class SessionClaims {
-  /** What was given to the holder and is not known to be settled. */
-  readonly held: Map<string, HeldTask> = new Map();
+  /** See `held`. */
+  #held = new Map<string, HeldTask>();
+  #renewIn = renewAfter;
   /** Queues that know the session. */
   readonly joined: Set<string> = new Set();
   /** Queues in which a claim was not answered: tasks may be ours there without anybody knowing. */
@@ -63,6 +66,11 @@ export class SessionClaims {
     this.#locator = locator;
     this.#looks = new QueueLooks(claimant);
     this.#time = time;
+  }
+
+  /** What was given to the holder and is not known to be settled. Another one after each claim. */
+  get held(): Map<string, HeldTask> {
+    return this.#held;
   }
 
   /** Every queue in which the session may be known. */
@@ -292,6 +300,11 @@ export class SessionClaims {
   }
 
   #remember(deliveries: readonly Delivery[]): void {
+    this.#renewIn -= deliveries.length;
+    if (this.#renewIn < 0) {
+      this.#held = new Map(this.#held);
+      this.#renewIn = renewAfter + this.#held.size;
+    }
     for (const { lease, queue } of deliveries) this.held.set(lease.taskId, { fence: lease.fence, queue });
   }
 }

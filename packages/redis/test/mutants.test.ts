@@ -227,6 +227,22 @@ const traps: readonly ScriptMutant[] = [
     to: 'return score(9, tonumber(created))',
   },
   {
+    name: 'taken-and-left',
+    defect: 'of tasks that lie in one entry, the last one taken stays in line',
+    caughtBy: 'CON-01',
+    scripts: ['claimTasks'],
+    from: 'restOf(entries[whole + 1], left)',
+    to: 'restOf(entries[whole + 1], left - 1)',
+  },
+  {
+    name: 'line-by-line',
+    defect: 'a claim empties one line of tasks before it looks at the next',
+    caughtBy: 'PRI-01',
+    scripts: ['claimTasks'],
+    from: '(rival and comesBefore(rival, line))',
+    to: 'false',
+  },
+  {
     name: 'lists-what-was-listed',
     defect: 'a listing shows what was in the index already',
     caughtBy: 'MOD-11',
