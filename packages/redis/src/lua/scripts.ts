@@ -531,11 +531,8 @@ end
 
 -- The content with everything the server adds, and when it is due.
 local function complete(content, wish, sequence12, created)
-  local due, expires = now, nil
-  if wish then
-    due = math.min(wish[2] or (now + wish[1]), FURTHEST)
-    expires = wish[4] or (wish[3] and now + wish[3]) or nil
-  end
+  local due = math.min(wish[2] or (now + wish[1]), FURTHEST)
+  local expires = wish[4] or (wish[3] and now + wish[3]) or nil
   if due == now and not expires and created == now13 then
     return sequence12 .. now13 .. content, now
   end
@@ -599,7 +596,7 @@ local function storePlain(from, to)
   -- The sequence in two texts, see DIGITS.
   local rest = (sequence + from) % 100
   local hundreds = format('%010d', (sequence + from - rest) / 100)
-  local ids, args, digits, time, sub = ids, ARGV, DIGITS, now13, sub
+  local ids, args, digits, time, sub = ids, args, DIGITS, now13, sub
   local stored, at, largest = stored, storedCount, biggest
   for number = from, to do
     local content = args[BEFORE + number]
