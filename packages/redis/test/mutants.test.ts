@@ -229,7 +229,7 @@ const traps: readonly ScriptMutant[] = [
   {
     name: 'taken-and-left',
     defect: 'of tasks that lie in one entry, the last one taken stays in line',
-    caughtBy: 'CON-01',
+    caughtBy: 'ORD-02',
     scripts: ['claimTasks'],
     from: 'restOf(entries[whole + 1], left)',
     to: 'restOf(entries[whole + 1], left - 1)',
