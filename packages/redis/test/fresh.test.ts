@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Lease, NewTask, Session } from '@millrace/core';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { RedisBroker } from '../src/index.ts';
+import { makeScripts } from '../src/scripts.ts';
 import { claimOf, newTask } from './builders.ts';
+import { startServer } from './private-server.ts';
 import { newBroker, newClient, newPrefix, openSession, watchUnhandled } from './support.ts';
 
 watchUnhandled();
@@ -257,4 +259,29 @@ test('rising ids need not be looked for, and still none is stored twice', async 
     ...['duplicate', 'accepted', 'accepted', 'duplicate', 'duplicate', 'accepted'],
   ]);
   expect(await broker.tasks.count({})).toBe(303);
+});
+
+test('a task that was given back and claimed again is found once among what a session holds', async () => {
+  const { broker, prefix, session } = await open();
+  await broker.enqueue([newTask(), newTask()]);
+  const [first, second] = (await session.claim(claimOf(2))).map(({ lease }) => lease) as [Lease, Lease];
+  await session.settle([{ type: 'release', lease: first }]);
+  await session.claim(claimOf(1));
+  const base = `${prefix}:{line}`;
+  const found = await newClient().eval(makeScripts().readHeld.text, 2, base, `${base}:meta`, session.id, second.taskId);
+  expect((found as string[]).filter((text) => text.endsWith(first.taskId))).toHaveLength(1);
+});
+
+test('a server that is full still tells its numbers, also where some of an entry is void', async () => {
+  const server = await startServer([]);
+  if (server === undefined) throw new Error('this test needs redis-server on the PATH');
+  onTestFinished(() => server.close());
+  const url = `redis://127.0.0.1:${server.place.port}`;
+  const broker = newBroker({ url });
+  await broker.open();
+  const tasks = Array.from({ length: 30 }, () => newTask());
+  await broker.enqueue(tasks);
+  await broker.tasks.remove(idsOf(tasks.slice(0, 3)));
+  await newClient(url).config('SET', 'maxmemory', '1');
+  expect(await broker.queues.stats(['line'])).toMatchObject([{ pending: 27 }]);
 });

@@ -235,6 +235,14 @@ const traps: readonly ScriptMutant[] = [
     to: 'restOf(entries[whole + 1], left - 1)',
   },
   {
+    name: 'named-twice',
+    defect: 'a claim that names tasks twice takes from their line twice',
+    caughtBy: 'CON-04',
+    scripts: ['claimTasks'],
+    from: 'if not seen[name] then',
+    to: 'if true then',
+  },
+  {
     name: 'line-by-line',
     defect: 'a claim empties one line of tasks before it looks at the next',
     caughtBy: 'PRI-01',

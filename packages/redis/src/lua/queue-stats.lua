@@ -3,6 +3,7 @@
 -- Result: 1 if it is paused; pending, scheduled, retrying, running and paused tasks; age of the oldest due task, -1 if
 --   there is none.
 -- Cost: O(1) per name in use, O(log n), and O(1) per void entry it takes away.
+mayFinish()
 local meta = call('HMGET', META, 'stopped', 'pending', 'retrying', 'running', 'paused')
 local scheduled = call('ZCOUNT', LATER, '(' .. format('%.0f', now), '+inf')
 local oldest = nil

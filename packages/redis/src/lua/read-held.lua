@@ -10,6 +10,8 @@ end
 local reply = {}
 eachHeld(ARGV[1], function(id, text, content)
   if not known[id] then
+    -- It may be met again, where it was given before and given back.
+    known[id] = true
     local checkpoint = sub(text, 90, 90) == '1' and call('HGET', MORE, 'k' .. id) or nil
     reply[#reply + 1] = sub(text, 5, 27) .. signed(readRun(text, content).due) .. (checkpoint and '1' or '0') .. id
     reply[#reply + 1] = content

@@ -1495,7 +1495,8 @@ end
 conclude()
 return { removed, (removed >= most or looked >= most) and 1 or 0 }`;
 
-export const queueStats: string = `local meta = call('HMGET', META, 'stopped', 'pending', 'retrying', 'running', 'paused')
+export const queueStats: string = `mayFinish()
+local meta = call('HMGET', META, 'stopped', 'pending', 'retrying', 'running', 'paused')
 local scheduled = call('ZCOUNT', LATER, '(' .. format('%.0f', now), '+inf')
 local oldest = nil
 
@@ -1543,6 +1544,8 @@ end
 local reply = {}
 eachHeld(ARGV[1], function(id, text, content)
   if not known[id] then
+    -- It may be met again, where it was given before and given back.
+    known[id] = true
     local checkpoint = sub(text, 90, 90) == '1' and call('HGET', MORE, 'k' .. id) or nil
     reply[#reply + 1] = sub(text, 5, 27) .. signed(readRun(text, content).due) .. (checkpoint and '1' or '0') .. id
     reply[#reply + 1] = content
@@ -2015,17 +2018,20 @@ local function comesBefore(first, second)
   return first.sequences[one] < second.sequences[other]
 end
 
--- The lines of names in the arguments that have something of this priority or above.
+-- The lines of names in the arguments that have something of this priority or above. A name may be there twice.
 local function linesOf(from, to, lowest, ceiling)
-  local lines, voided = {}, voidPlaces() > 0
+  local lines, seen, voided = {}, {}, voidPlaces() > 0
   for at = from, to do
-    local ready, fresh = READY .. ARGV[at], FRESH .. ARGV[at]
-    if call('ZRANGEBYSCORE', ready, '-inf', ceiling, 'LIMIT', 0, 1)[1] then
-      lines[#lines + 1] = { key = ready }
-    end
-    -- The head has to count where it is compared; and who asks for one task wants one.
-    if lowest <= USUAL and (voided and freshHead(ARGV[at]) or not voided and call('LINDEX', fresh, 0)) then
-      lines[#lines + 1] = { key = fresh, isFresh = true }
+    local name = ARGV[at]
+    if not seen[name] then
+      seen[name] = true
+      if call('ZRANGEBYSCORE', READY .. name, '-inf', ceiling, 'LIMIT', 0, 1)[1] then
+        lines[#lines + 1] = { key = READY .. name }
+      end
+      -- The head has to count where it is compared; and who asks for one task wants one.
+      if lowest <= USUAL and (voided and freshHead(name) or not voided and call('LINDEX', FRESH .. name, 0)) then
+        lines[#lines + 1] = { key = FRESH .. name, isFresh = true }
+      end
     end
   end
   return lines

@@ -42,17 +42,20 @@ local function comesBefore(first, second)
   return first.sequences[one] < second.sequences[other]
 end
 
--- The lines of names in the arguments that have something of this priority or above.
+-- The lines of names in the arguments that have something of this priority or above. A name may be there twice.
 local function linesOf(from, to, lowest, ceiling)
-  local lines, voided = {}, voidPlaces() > 0
+  local lines, seen, voided = {}, {}, voidPlaces() > 0
   for at = from, to do
-    local ready, fresh = READY .. ARGV[at], FRESH .. ARGV[at]
-    if call('ZRANGEBYSCORE', ready, '-inf', ceiling, 'LIMIT', 0, 1)[1] then
-      lines[#lines + 1] = { key = ready }
-    end
-    -- The head has to count where it is compared; and who asks for one task wants one.
-    if lowest <= USUAL and (voided and freshHead(ARGV[at]) or not voided and call('LINDEX', fresh, 0)) then
-      lines[#lines + 1] = { key = fresh, isFresh = true }
+    local name = ARGV[at]
+    if not seen[name] then
+      seen[name] = true
+      if call('ZRANGEBYSCORE', READY .. name, '-inf', ceiling, 'LIMIT', 0, 1)[1] then
+        lines[#lines + 1] = { key = READY .. name }
+      end
+      -- The head has to count where it is compared; and who asks for one task wants one.
+      if lowest <= USUAL and (voided and freshHead(name) or not voided and call('LINDEX', FRESH .. name, 0)) then
+        lines[#lines + 1] = { key = FRESH .. name, isFresh = true }
+      end
     end
   end
   return lines
