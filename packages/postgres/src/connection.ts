@@ -33,14 +33,17 @@ export interface TransactionRunner {
   readonly script: (text: string) => Promise<void>;
 }
 
+/** Whether something between us and the server keeps the process that serves a client for it, or shares it out. */
+export type Pooling = 'none' | 'session' | 'transaction';
+
 /** What has to be known of a server before it is used. */
 export interface ServerFacts {
   /** As `server_version_num`: 150018 is 15.18. */
   readonly version: number;
   /** What an answered commit survives. */
   readonly durability: 'none' | 'node' | 'replicated';
-  /** Something between us and the server may hand each transaction another server process. */
-  readonly pooled: boolean;
+  /** Behind `transaction`, each transaction may have another server process. */
+  readonly pooling: Pooling;
   /** Nobody else can have it open: sessions it knows are left over from a process that is gone. */
   readonly exclusive: boolean;
 }

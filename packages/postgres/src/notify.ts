@@ -132,19 +132,21 @@ export class Notifier {
     this.#listening ??= this.#keepListening();
   }
 
-  /** Whether a message finds its way to a connection that listens. Behind some poolers none does. */
+  /**
+   * Whether a message finds its way to a connection that listens. Behind some poolers none does. On a channel of its
+   * own: should the pooler keep the listener, nobody ever tells it anything again.
+   */
   async reaches(timeoutMs: number): Promise<boolean> {
     const { database, statements, clock } = this.#settings;
-    const token = randomBytes(6).toString('base64url');
+    const channel = `${this.channel}_${randomBytes(6).toString('hex')}`;
     const stop = new AbortController();
     let arrived = false;
-    const onMessage = (message: string): void => {
-      if (!message.endsWith(token)) return;
+    const onMessage = (): void => {
       arrived = true;
       stop.abort();
     };
-    const subscription = await database.listen(this.channel, onMessage, () => stop.abort());
-    await database.query(statements.notify, [this.channel, `probe:${token}`], { op: 'open', harmless: true });
+    const subscription = await database.listen(channel, onMessage, () => stop.abort());
+    await database.query(statements.notify, [channel, 'probe'], { op: 'open', harmless: true });
     await sleep(timeoutMs, stop.signal, clock);
     await subscription.close();
     return arrived;

@@ -42,7 +42,7 @@ export interface ConnectionOptions {
   readonly poolSize?: number;
   /**
    * Whether a pooler such as PgBouncer may give each transaction another server process. Then statements are not
-   * prepared and idle workers poll. Default `'auto'`: found out when the broker is opened.
+   * prepared, nothing listens and idle workers poll. Default `'auto'`: found out when the broker is opened.
    */
   readonly pooler?: boolean | 'auto';
 }

@@ -65,7 +65,7 @@ export class PgliteConnection implements Database {
       // PGlite runs with fsync off: what is written survives the end of the process, whatever ends it.
       return {
         ...facts,
-        pooled: false,
+        pooling: 'none',
         exclusive: this.#lock !== undefined,
         durability: this.#isInMemory() ? 'none' : 'node',
       };

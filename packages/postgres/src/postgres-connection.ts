@@ -4,6 +4,7 @@ import type { Client, ClientBase, ClientConfig, Pool, PoolClient } from 'pg';
 import type {
   CallOptions,
   Database,
+  Pooling,
   Row,
   ServerFacts,
   Statement,
@@ -13,6 +14,7 @@ import type {
 } from './connection.ts';
 import { importDriver, sessionSettings, types } from './driver.ts';
 import { closed, DeadlineError, explainFailure, explainOptions, type FailedCall, type Failure } from './errors.ts';
+import { keepsProcess } from './pooler.ts';
 import { readServerFacts } from './server-facts.ts';
 import { quoteIdentifier } from './statements.ts';
 
@@ -27,6 +29,8 @@ export interface PostgresConnectionSettings {
   readonly serverFacts: Statement;
 }
 
+/** How long two clients may take to find out whether they share a server process. */
+const rivalryMs = 3_000;
 /** Most repetitions of a statement that the server undid by itself. */
 const mostConflicts = 10;
 
@@ -163,8 +167,9 @@ export class PostgresConnection implements Database {
     } finally {
       void first.end().catch(ignore);
     }
-    this.#prepares = !facts.pooled;
-    const options = facts.pooled ? config.options : [sessionSettings(operationTimeoutMs), config.options].join(' ');
+    const direct = facts.pooling === 'none';
+    this.#prepares = direct;
+    const options = direct ? [sessionSettings(operationTimeoutMs), config.options].join(' ') : config.options;
     this.#pool = new pg.Pool({
       ...config,
       ...(options !== undefined && { options }),
@@ -201,13 +206,31 @@ export class PostgresConnection implements Database {
   }
 
   async #look(client: ClientBase): Promise<ServerFacts> {
-    const { pooler, serverFacts, operationTimeoutMs } = this.#settings;
+    const { serverFacts, operationTimeoutMs } = this.#settings;
     const rows = await this.#run(client, serverFacts, [], operationTimeoutMs);
     const { facts, processId } = readServerFacts(rows[0], this.adapter);
+    return { ...facts, pooling: await this.#poolingOf(client, processId), exclusive: false };
+  }
+
+  async #poolingOf(client: ClientBase, processId: number): Promise<Pooling> {
+    const { pooler, operationTimeoutMs } = this.#settings;
+    if (pooler !== 'auto') return pooler ? 'transaction' : 'none';
     // A pooler makes up the process id it tells its clients.
     const told: unknown = (client as { processID?: unknown }).processID;
-    const pooled = pooler === 'auto' ? typeof told === 'number' && told !== processId : pooler;
-    return { ...facts, pooled, exclusive: false };
+    if (typeof told !== 'number' || told === processId) return 'none';
+    if (this.#makeClient === undefined) return 'transaction';
+    const rival = this.#makeClient();
+    rival.on('error', ignore);
+    try {
+      await this.#within(rival.connect(), operationTimeoutMs);
+      const kept = await this.#within(keepsProcess(client, rival), rivalryMs);
+      return kept ? 'session' : 'transaction';
+    } catch {
+      // Such as a pool of one process: who waits for it cannot have it kept for him.
+      return 'transaction';
+    } finally {
+      void rival.end().catch(ignore);
+    }
   }
 
   async #repeat<T>(

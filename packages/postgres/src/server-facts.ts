@@ -5,7 +5,7 @@ import type { Row, ServerFacts } from './connection.ts';
 export function readServerFacts(
   row: Row | undefined,
   adapter: string,
-): { readonly facts: Omit<ServerFacts, 'pooled' | 'exclusive'>; readonly processId: number } {
+): { readonly facts: Omit<ServerFacts, 'pooling' | 'exclusive'>; readonly processId: number } {
   const [version, encoding, fsync, synchronousCommit, standbys, processId, standby] = row ?? [];
   const where = { op: 'open', adapter };
   if (Number(version) < 120_000) {

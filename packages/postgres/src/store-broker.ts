@@ -233,7 +233,7 @@ export class StoreBroker implements PostgresBroker, Pick<Guard, 'overdue'> {
       if (facts.exclusive) {
         await this.#database.query(this.#statements.abandonSessions, [], { op: 'open', harmless: true });
       }
-      const push = !facts.pooled || (await this.#notifier.reaches(probeMs));
+      const push = facts.pooling === 'none' || (facts.pooling === 'session' && (await this.#notifier.reaches(probeMs)));
       return postgresCapabilities(this.#settings, facts, push);
     } catch (error) {
       await this.#database.close();
