@@ -31,8 +31,8 @@ export const lanes = {
   faults: {
     include: ['packages/{postgres,redis}/test/**/fault*.test.ts'],
     servers: ['postgres', 'redis'],
-    // Some mutants are only noticed at the end of a scenario's patience.
-    timeoutMs: 300_000,
+    // Some mutants are only noticed at the end of a scenario's patience, which is long where the machine is slow.
+    timeoutMs: 600_000,
   },
   amqp: {
     include: ['packages/amqp/test/**/!(guarded)*.test.ts', 'examples/amqp-wire/test/**/*.test.ts'],

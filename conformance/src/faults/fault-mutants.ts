@@ -202,7 +202,11 @@ export const faultMutants: readonly Mutant[] = [
         const hammer = async (): Promise<void> => {
           if (hammering) return;
           hammering = true;
-          while ((await inner.health()).state === 'down');
+          // Many at once, or a slow machine would be the pause that is missing.
+          const askUntilUp = async (): Promise<void> => {
+            while ((await inner.health()).state === 'down');
+          };
+          await Promise.all(Array.from({ length: 10 }, askUntilUp));
           hammering = false;
         };
         return {

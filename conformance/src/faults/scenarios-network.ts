@@ -1,4 +1,4 @@
-import type { Capabilities, Delivery, EnqueueOutcome, SettleOutcome } from '@millrace/core';
+import type { Delivery, EnqueueOutcome, SettleOutcome } from '@millrace/core';
 import { usual } from '../context/builders.ts';
 import type { Client } from '../context/client.ts';
 import type { Holder } from '../context/holder.ts';
@@ -15,8 +15,14 @@ function slackMs(t: ScenarioContext): number {
   return Math.max(250, 2 * t.unitMs);
 }
 
-function shortTtl({ minTtlMs, maxTtlMs }: Capabilities['session'], wantedMs: number): number {
-  return Math.min(maxTtlMs, Math.max(minTtlMs, wantedMs));
+/**
+ * A time to live that a session survives where nothing is broken, however slow the machine is. A multiple of the one that
+ * is wanted, as a backend may know whole steps only.
+ */
+function shortTtl(t: ScenarioContext, wantedMs: number, units = 20): number {
+  const { minTtlMs, maxTtlMs } = t.capabilities.session;
+  const shortestMs = Math.max(minTtlMs, wantedMs);
+  return Math.min(maxTtlMs, shortestMs * Math.max(1, Math.ceil((units * t.unitMs) / shortestMs)));
 }
 
 /** Networks that are slow, or silent. */
@@ -49,7 +55,7 @@ export const networkScenarios: readonly Scenario[] = [
       for (const direction of ['both', 'in', 'out'] as const) {
         await t.cell(direction, async () => {
           const wire = await layWire(t);
-          const ttlMs = shortTtl(t.capabilities.session, 2_000);
+          const ttlMs = shortTtl(t, 2_000);
           const holder = await t.holder({ client: await wire.open(), ttlMs });
           const queues = [`held ${direction}`];
           const task = await t.enqueue({ queue: queues[0] ?? '', maxAttempts: 3 });
@@ -89,9 +95,9 @@ export const networkScenarios: readonly Scenario[] = [
     async run(t) {
       const wire = await layWire(t);
       const client = await wire.open();
-      const shortestMs = shortTtl(t.capabilities.session, 1_500);
-      // A machine that is slow itself is no reason either. A multiple, as a backend may know whole steps only.
-      const ttlMs = shortTtl(t.capabilities.session, shortestMs * Math.ceil((40 * t.unitMs) / shortestMs));
+      const shortestMs = shortTtl(t, 1_500, 0);
+      // A machine that is slow itself is no reason either.
+      const ttlMs = shortTtl(t, 1_500, 40);
       const holder = await t.holder({ client, ttlMs });
       await t.enqueueMany(5);
       const held = await holder.claimMany(5);
@@ -125,7 +131,7 @@ export const networkScenarios: readonly Scenario[] = [
     async run(t) {
       const wire = await layWire(t);
       const client = await wire.open();
-      const ttlMs = shortTtl(t.capabilities.session, 6_000);
+      const ttlMs = shortTtl(t, 6_000);
       const holder = await t.holder({ client, ttlMs });
       const [kept] = await Promise.all([t.enqueue()]);
       const held = await holder.claimOne();
@@ -157,7 +163,7 @@ interface Calls {
 async function throughBlackhole(t: ScenarioContext, direction: Direction | 'both'): Promise<void> {
   const wire = await layWire(t);
   const client = await wire.open();
-  const ttlMs = shortTtl(t.capabilities.session, 3_000);
+  const ttlMs = shortTtl(t, 3_000);
   const holder = await t.holder({ client, ttlMs });
   const queue = `dark ${direction}`;
   const held = await t.enqueue({ queue: `${queue} held` });
