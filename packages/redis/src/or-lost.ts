@@ -4,8 +4,8 @@ import { Underway } from '@millrace/core/adapter';
 const waiters = new WeakMap<AbortSignal, Underway<() => void>>();
 
 /**
- * Settles like `work`, or rejects as soon as the session is lost: nobody waits for a server on its behalf then. Listens
- * once for all: a listener that was removed goes on pointing at the next, and each at the answer it was about.
+ * Settles like `work`, or rejects as soon as the session is lost: nobody waits for a server on its behalf then. One
+ * listener hears it for all, since a listener that was removed goes on pointing at the next.
  */
 export function orLost<T>(work: Promise<T>, lost: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

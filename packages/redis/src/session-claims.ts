@@ -68,7 +68,7 @@ export class SessionClaims {
     this.#time = time;
   }
 
-  /** What was given to the holder and is not known to be settled. Another one after each claim. */
+  /** What was given to the holder and is not known to be settled. After a claim it may be another one. */
   get held(): Map<string, HeldTask> {
     return this.#held;
   }

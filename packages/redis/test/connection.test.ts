@@ -7,8 +7,16 @@ import { expect, onTestFinished, test } from 'vitest';
 import { redisBroker } from '../src/index.ts';
 import { claimOf, newTask } from './builders.ts';
 import { serverUrl } from './harness.ts';
-import { startServer } from './private-server.ts';
-import { newBroker, newClient, newPrefix, openSession, rejectionOf, until, watchUnhandled } from './support.ts';
+import {
+  newBroker,
+  newClient,
+  newPrefix,
+  openSession,
+  ownServer,
+  rejectionOf,
+  until,
+  watchUnhandled,
+} from './support.ts';
 
 watchUnhandled();
 
@@ -25,14 +33,6 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as { port: number };
   await new Promise((resolve) => server.close(resolve));
   return port;
-}
-
-/** A server of its own, or the reason why the test cannot run. */
-async function ownServer(settings: readonly string[] = []): Promise<string> {
-  const server = await startServer(settings);
-  if (server === undefined) throw new Error('this test needs redis-server on the PATH');
-  onTestFinished(() => server.close());
-  return `redis://127.0.0.1:${server.place.port}`;
 }
 
 test('a wrong password is a configuration error that does not repeat it', async () => {

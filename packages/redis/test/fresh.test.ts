@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Lease, NewTask, Session } from '@millrace/core';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { RedisBroker } from '../src/index.ts';
 import { makeScripts } from '../src/scripts.ts';
 import { claimOf, newTask } from './builders.ts';
-import { startServer } from './private-server.ts';
-import { newBroker, newClient, newPrefix, openSession, watchUnhandled } from './support.ts';
+import { newBroker, newClient, newPrefix, openSession, ownServer, watchUnhandled } from './support.ts';
 
 watchUnhandled();
 
@@ -273,10 +272,7 @@ test('a task that was given back and claimed again is found once among what a se
 });
 
 test('a server that is full still tells its numbers, also where some of an entry is void', async () => {
-  const server = await startServer([]);
-  if (server === undefined) throw new Error('this test needs redis-server on the PATH');
-  onTestFinished(() => server.close());
-  const url = `redis://127.0.0.1:${server.place.port}`;
+  const url = await ownServer();
   const broker = newBroker({ url });
   await broker.open();
   const tasks = Array.from({ length: 30 }, () => newTask());

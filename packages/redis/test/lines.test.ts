@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { NewTask } from '@millrace/core';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { claimOf, newTask } from './builders.ts';
-import { startServer } from './private-server.ts';
-import { newBroker, newClient, openSession, watchUnhandled } from './support.ts';
+import { newBroker, newClient, openSession, ownServer, watchUnhandled } from './support.ts';
 
 watchUnhandled();
 
@@ -63,10 +62,7 @@ test.each([
 
 test('a claim of several names reads little more than it takes', async () => {
   // Of its own: it tells all that it is asked for.
-  const server = await startServer([]);
-  if (server === undefined) throw new Error('this test needs redis-server on the PATH');
-  onTestFinished(() => server.close());
-  const url = `redis://127.0.0.1:${server.place.port}`;
+  const url = await ownServer();
   const broker = newBroker({ url });
   await broker.open();
   const session = await openSession(broker);

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { afterEach, onTestFinished } from 'vitest';
 import { type RedisBroker, redisBroker, type StoreOptions } from '../src/index.ts';
 import { keysOf, serverUrl, withServers } from './harness.ts';
+import { startServer } from './private-server.ts';
 
 /** A prefix of its own; what is stored under it is gone after the test. */
 export function newPrefix(url: string = serverUrl): string {
@@ -14,6 +15,14 @@ export function newPrefix(url: string = serverUrl): string {
     }),
   );
   return prefix;
+}
+
+/** The address of a server of this test's own. @throws Error without the program to start one */
+export async function ownServer(settings: readonly string[] = []): Promise<string> {
+  const server = await startServer(settings);
+  if (server === undefined) throw new Error('this test needs redis-server on the PATH');
+  onTestFinished(() => server.close());
+  return `redis://127.0.0.1:${server.place.port}`;
 }
 
 /** A broker that is closed after the test. */
