@@ -179,14 +179,14 @@ export const faultMutants: readonly Mutant[] = [
   ),
   brokenBroker(
     'holder-notices-late',
-    'a session is given up two seconds after it cannot be trusted any more',
+    'a session is given up a whole ttl after it cannot be trusted any more',
     'LSE-10',
     () => ({
       broker: (inner) => ({
         openSession: async (options) =>
           withLost(await inner.openSession(options), (lost) => {
             const late = new AbortController();
-            lost.addEventListener('abort', () => setTimeout(() => late.abort(lost.reason), 2_000).unref());
+            lost.addEventListener('abort', () => setTimeout(() => late.abort(lost.reason), options.ttlMs).unref());
             return late.signal;
           }),
       }),

@@ -42,6 +42,22 @@ export const enqueueMutants: readonly Mutant[] = [
       },
     }),
   })),
+  brokenBroker(
+    'each-meets-each',
+    'a batch takes a microsecond for each pair of its keys',
+    'MOD-27',
+    (_scratch, _inner, { clock }) => ({
+      broker: (inner) => ({
+        async enqueue(tasks, options) {
+          const keys = tasks.filter((task) => task.key !== undefined).length;
+          await new Promise<void>((resolve) => {
+            clock.setTimer(resolve, keys ** 2 / 1_000);
+          });
+          return inner.enqueue(tasks, options);
+        },
+      }),
+    }),
+  ),
   brokenBroker('batch-reordered', 'the tasks of a batch are stored in reverse', 'ORD-02', () => ({
     broker: (inner) => ({
       enqueue: async (tasks, options) => (await inner.enqueue([...tasks].reverse(), options)).reverse(),

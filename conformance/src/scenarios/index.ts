@@ -12,6 +12,7 @@ import { concurrency } from './concurrency.ts';
 import { dedupe } from './dedupe.ts';
 import { delay } from './delay.ts';
 import { durableScenarios } from './durable.ts';
+import { largeBatchScenarios } from './large-batch.ts';
 import { lease } from './lease.ts';
 import { leaseSession } from './lease-session.ts';
 import { model } from './model.ts';
@@ -62,7 +63,7 @@ const groups = [
 
 /** Every scenario, in the order of their ids. */
 export const scenarios: readonly Scenario[] = inOrder(
-  [model, modelLifecycle, durableScenarios, transactionScenarios, bulkScenarios],
+  [model, modelLifecycle, durableScenarios, transactionScenarios, bulkScenarios, largeBatchScenarios],
   [stateMachine, stateMachineTable, stateMachineEnds, movedScenarios, together],
   [ordering, delay, lease, leaseSession, dedupe, cancel, pause, priority, concurrency, payload, badInput, observe],
   [claimByIdScenarios, claimByIdCourse],

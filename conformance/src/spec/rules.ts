@@ -45,6 +45,7 @@ export const rules: readonly Rule[] = [
   rule("R-MOD-24", "Ids made by clients MUST be unique and SHOULD grow with time.", "MOD-24", ""),
   rule("R-MOD-25", "A task enqueued through a client without options MUST be the documented default record.", "MOD-25", ""),
   rule("R-MOD-26", "When some tasks of an `enqueueMany` are not stored, its error MUST say of each, in order, which task it became or why it is none.", "MOD-26", "T20"),
+  rule("R-MOD-27", "With `idempotentIds`, the largest batches MUST be answered within a call's deadline whatever their ids and keys are, each task as it would be alone; so MUST control of as many tasks.", "MOD-27", "T20"),
   rule("R-STM-1", "Every operation on every state MUST end as `transitions` in core says; what the table does not have MUST be refused, or answered `stale`, without any change. `removing` is kept for later versions: nothing leads there yet.", "STM-01", ""),
   rule("R-STM-2", "An ended task MUST stay as it is until it is rerun, removed or dropped by retention.", "STM-02", "T6"),
   rule("R-STM-3", "Timestamps MUST be whole epoch milliseconds of the broker's clock, with created ≤ due ≤ started ≤ finished for a task that was due when enqueued.", "STM-03", ""),

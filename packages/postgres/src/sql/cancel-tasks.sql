@@ -7,8 +7,8 @@ with target as materialized (
   select id, state, session_id, queue from millrace.task where id = any ($1::text[]) order by id for update
 ),
 ended as (
-  delete from millrace.task t using target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  delete from millrace.task t
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.*
 ),
 kept as (
@@ -25,8 +25,7 @@ kept as (
 ),
 asked as (
   update millrace.task t set requested = case when t.requested in ('remove') then t.requested else 'cancel' end
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  where t.id = any (array(select id from target where state = 'running'))
   returning t.id, t.queue, t.session_id
 )
 select

@@ -43,22 +43,31 @@ stored as (
 withdrawn as materialized (
   select id
   from millrace.withdraw_finished((
-    select array_agg(s.id) from stored s where s.id in (select i.id from incoming i where not i.fresh)
+    -- `is true`, here and below: without it these are joins, planned for a handful of rows, and each row meets each.
+    select array_agg(s.id) from stored s where (s.id in (select i.id from incoming i where not i.fresh)) is true
   )) as w (id)
 ),
 kept as materialized (
-  select s.id, s.queue, s.unique_key from stored s where s.id not in (select id from withdrawn)
+  select s.id from stored s where s.id not in (select id from withdrawn)
 ),
 accepted as materialized (
   select min(i.position) as position
   from incoming i
-  where i.id in (select id from kept)
+  where (i.id in (select id from kept)) is true
   group by i.id
+),
+marked as materialized (
+  select
+    i.*,
+    -- Who took the key in this very call.
+    max(case when i.position in (select position from accepted) then i.id end)
+      over (partition by i.queue, i.key) as twin_id
+  from looked i
 ),
 -- Those not stored, with what was in the way when the statement began.
 refused as materialized (
   select
-    i.position, i.replaces,
+    i.*,
     case
       when i.ended_id is not null or i.id in (select id from stored) then i.id
       else coalesce(
@@ -66,8 +75,9 @@ refused as materialized (
         (select f.id from millrace.finished f where f.id = i.id limit 1)
       )
     end as same_id,
-    holder.id as holder_id, holder.tid, holder.waits
-  from looked i
+    coalesce(holder.id, case when i.key is not null then i.twin_id end) as holder_id,
+    holder.tid, holder.waits
+  from marked i
   left join lateral (
     select t.id, t.ctid as tid, t.state <> 'running' as waits
     from millrace.task t
@@ -86,33 +96,29 @@ replaced as (
     owner = i.owner, version = i.version,
     -- Both belong to the input that has just been replaced.
     checkpoint = null, progress = null
-  from refused
-  join incoming i on i.position = refused.position
+  from refused i
   where
-    t.ctid = refused.tid and refused.same_id is null and i.replaces
-    and t.unique_key = i.key and t.state in ('pending', 'retrying', 'paused')
-  returning refused.position
+    t.ctid = i.tid and i.same_id is null and i.replaces
+    and t.queue = i.queue and t.unique_key = i.key and t.state in ('pending', 'retrying', 'paused')
+  returning i.position
+),
+answered as (
+  select position, 'accepted' as outcome, null as there
+  from accepted
+  union all
+  select
+    position,
+    case
+      when same_id is not null then 'duplicate'
+      when position in (select position from replaced) then 'replaced'
+      -- It should have been replaced, but somebody else changed it at the same moment.
+      when replaces and waits then null
+      when holder_id is not null then 'duplicate'
+    end,
+    coalesce(same_id, holder_id)
+  from refused
 )
 select
-  json_agg(
-    json_build_array(
-      i.position,
-      case
-        when refused.position is null then 'accepted'
-        when refused.same_id is not null then 'duplicate'
-        when replaced.position is not null then 'replaced'
-        -- It should have been replaced, but somebody else changed it at the same moment.
-        when refused.replaces and refused.waits then null
-        when coalesce(refused.holder_id, twin.id) is not null then 'duplicate'
-      end,
-      coalesce(refused.same_id, refused.holder_id, twin.id)
-    )
-    order by i.position
-  )::text as outcomes,
+  json_agg(json_build_array(position, outcome, there) order by position)::text as outcomes,
   (select pg_notify($20, $21)::text where $21::text is not null) as notified
-from incoming i
-left join refused on refused.position = i.position
-left join replaced on replaced.position = i.position
--- The key was taken by another task of this very call.
-left join (select * from kept where unique_key is not null) as twin
-  on refused.position is not null and twin.queue = i.queue and twin.unique_key = i.key
+from answered

@@ -8,14 +8,12 @@ with target as materialized (
 ),
 rested as (
   update millrace.task t set state = 'paused'
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 ),
 asked as (
   update millrace.task t set requested = case when t.requested in ('remove', 'cancel') then t.requested else 'pause' end
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  where t.id = any (array(select id from target where state = 'running'))
   returning t.id, t.queue, t.session_id
 )
 select

@@ -7,8 +7,8 @@ with target as materialized (
   select id, state, session_id, queue from millrace.task where id = any ($1::text[]) order by id for update
 ),
 gone as (
-  delete from millrace.task t using target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  delete from millrace.task t
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 ),
 forgotten as (
@@ -17,8 +17,7 @@ forgotten as (
 ),
 asked as (
   update millrace.task t set requested = case when t.requested in ('remove') then t.requested else 'remove' end
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  where t.id = any (array(select id from target where state = 'running'))
   returning t.id, t.queue, t.session_id
 )
 select

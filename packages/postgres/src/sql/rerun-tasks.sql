@@ -22,14 +22,14 @@ stored as (
   returning id, queue
 ),
 gone as (
-  delete from millrace.finished where id = any ($1::text[]) and id = any (array(select id from stored))
+  delete from millrace.finished where id = any (array(select id from stored))
 )
 select
   json_agg(json_build_array(o.id, o.outcome, o.queue))::text as outcomes
 from (
   select id, 'applied' as outcome, queue from stored
   union all
-  select id, 'refused', queue from target where id <> all (array(select id from stored))
+  select id, 'refused', queue from target where id not in (select id from stored)
   union all
   select id, 'refused', queue from millrace.task where id = any ($1::text[])
 ) as o

@@ -7,8 +7,7 @@ with target as materialized (
 ),
 changed as (
   update millrace.task t set run_at = coalesce($3::bigint, millrace.now_ms() + $2::bigint)
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 )
 select

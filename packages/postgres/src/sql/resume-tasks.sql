@@ -7,8 +7,7 @@ with target as materialized (
 ),
 changed as (
   update millrace.task t set state = 'pending'
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'paused'
+  where t.id = any (array(select id from target where state = 'paused'))
   returning t.id, t.queue
 )
 select

@@ -19,8 +19,8 @@ export const cancelTasks: string = `with target as materialized (
   select id, state, session_id, queue from millrace.task where id = any ($1::text[]) order by id for update
 ),
 ended as (
-  delete from millrace.task t using target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  delete from millrace.task t
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.*
 ),
 kept as (
@@ -37,8 +37,7 @@ kept as (
 ),
 asked as (
   update millrace.task t set requested = case when t.requested in ('remove') then t.requested else 'cancel' end
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  where t.id = any (array(select id from target where state = 'running'))
   returning t.id, t.queue, t.session_id
 )
 select
@@ -354,22 +353,31 @@ stored as (
 withdrawn as materialized (
   select id
   from millrace.withdraw_finished((
-    select array_agg(s.id) from stored s where s.id in (select i.id from incoming i where not i.fresh)
+    -- \`is true\`, here and below: without it these are joins, planned for a handful of rows, and each row meets each.
+    select array_agg(s.id) from stored s where (s.id in (select i.id from incoming i where not i.fresh)) is true
   )) as w (id)
 ),
 kept as materialized (
-  select s.id, s.queue, s.unique_key from stored s where s.id not in (select id from withdrawn)
+  select s.id from stored s where s.id not in (select id from withdrawn)
 ),
 accepted as materialized (
   select min(i.position) as position
   from incoming i
-  where i.id in (select id from kept)
+  where (i.id in (select id from kept)) is true
   group by i.id
+),
+marked as materialized (
+  select
+    i.*,
+    -- Who took the key in this very call.
+    max(case when i.position in (select position from accepted) then i.id end)
+      over (partition by i.queue, i.key) as twin_id
+  from looked i
 ),
 -- Those not stored, with what was in the way when the statement began.
 refused as materialized (
   select
-    i.position, i.replaces,
+    i.*,
     case
       when i.ended_id is not null or i.id in (select id from stored) then i.id
       else coalesce(
@@ -377,8 +385,9 @@ refused as materialized (
         (select f.id from millrace.finished f where f.id = i.id limit 1)
       )
     end as same_id,
-    holder.id as holder_id, holder.tid, holder.waits
-  from looked i
+    coalesce(holder.id, case when i.key is not null then i.twin_id end) as holder_id,
+    holder.tid, holder.waits
+  from marked i
   left join lateral (
     select t.id, t.ctid as tid, t.state <> 'running' as waits
     from millrace.task t
@@ -397,36 +406,32 @@ replaced as (
     owner = i.owner, version = i.version,
     -- Both belong to the input that has just been replaced.
     checkpoint = null, progress = null
-  from refused
-  join incoming i on i.position = refused.position
+  from refused i
   where
-    t.ctid = refused.tid and refused.same_id is null and i.replaces
-    and t.unique_key = i.key and t.state in ('pending', 'retrying', 'paused')
-  returning refused.position
+    t.ctid = i.tid and i.same_id is null and i.replaces
+    and t.queue = i.queue and t.unique_key = i.key and t.state in ('pending', 'retrying', 'paused')
+  returning i.position
+),
+answered as (
+  select position, 'accepted' as outcome, null as there
+  from accepted
+  union all
+  select
+    position,
+    case
+      when same_id is not null then 'duplicate'
+      when position in (select position from replaced) then 'replaced'
+      -- It should have been replaced, but somebody else changed it at the same moment.
+      when replaces and waits then null
+      when holder_id is not null then 'duplicate'
+    end,
+    coalesce(same_id, holder_id)
+  from refused
 )
 select
-  json_agg(
-    json_build_array(
-      i.position,
-      case
-        when refused.position is null then 'accepted'
-        when refused.same_id is not null then 'duplicate'
-        when replaced.position is not null then 'replaced'
-        -- It should have been replaced, but somebody else changed it at the same moment.
-        when refused.replaces and refused.waits then null
-        when coalesce(refused.holder_id, twin.id) is not null then 'duplicate'
-      end,
-      coalesce(refused.same_id, refused.holder_id, twin.id)
-    )
-    order by i.position
-  )::text as outcomes,
+  json_agg(json_build_array(position, outcome, there) order by position)::text as outcomes,
   (select pg_notify($20, $21)::text where $21::text is not null) as notified
-from incoming i
-left join refused on refused.position = i.position
-left join replaced on replaced.position = i.position
--- The key was taken by another task of this very call.
-left join (select * from kept where unique_key is not null) as twin
-  on refused.position is not null and twin.queue = i.queue and twin.unique_key = i.key`;
+from answered`;
 
 export const enqueueFresh: string = `with stored as (
   insert into millrace.task (
@@ -634,14 +639,12 @@ export const pauseTasks: string = `with target as materialized (
 ),
 rested as (
   update millrace.task t set state = 'paused'
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 ),
 asked as (
   update millrace.task t set requested = case when t.requested in ('remove', 'cancel') then t.requested else 'pause' end
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  where t.id = any (array(select id from target where state = 'running'))
   returning t.id, t.queue, t.session_id
 )
 select
@@ -857,8 +860,8 @@ export const removeTasks: string = `with target as materialized (
   select id, state, session_id, queue from millrace.task where id = any ($1::text[]) order by id for update
 ),
 gone as (
-  delete from millrace.task t using target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  delete from millrace.task t
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 ),
 forgotten as (
@@ -867,8 +870,7 @@ forgotten as (
 ),
 asked as (
   update millrace.task t set requested = case when t.requested in ('remove') then t.requested else 'remove' end
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'running'
+  where t.id = any (array(select id from target where state = 'running'))
   returning t.id, t.queue, t.session_id
 )
 select
@@ -940,14 +942,14 @@ stored as (
   returning id, queue
 ),
 gone as (
-  delete from millrace.finished where id = any ($1::text[]) and id = any (array(select id from stored))
+  delete from millrace.finished where id = any (array(select id from stored))
 )
 select
   json_agg(json_build_array(o.id, o.outcome, o.queue))::text as outcomes
 from (
   select id, 'applied' as outcome, queue from stored
   union all
-  select id, 'refused', queue from target where id <> all (array(select id from stored))
+  select id, 'refused', queue from target where id not in (select id from stored)
   union all
   select id, 'refused', queue from millrace.task where id = any ($1::text[])
 ) as o`;
@@ -957,8 +959,7 @@ export const rescheduleTasks: string = `with target as materialized (
 ),
 changed as (
   update millrace.task t set run_at = coalesce($3::bigint, millrace.now_ms() + $2::bigint)
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 )
 select
@@ -976,8 +977,7 @@ export const resumeTasks: string = `with target as materialized (
 ),
 changed as (
   update millrace.task t set state = 'pending'
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state = 'paused'
+  where t.id = any (array(select id from target where state = 'paused'))
   returning t.id, t.queue
 )
 select
@@ -1097,8 +1097,7 @@ changed as (
   update millrace.task t set 
     input = coalesce($2::text, t.input), priority = coalesce($3::smallint, t.priority),
     group_name = coalesce($4::text, t.group_name), owner = coalesce($5::text, t.owner)
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 )
 select
@@ -1257,8 +1256,16 @@ create function millrace.error_entry(failure text, attempt integer, at bigint) r
 create function millrace.withdraw_finished(ids text[]) returns setof text
   language sql volatile
   as $millrace$
-    delete from millrace.task t using millrace.finished f
-    where f.id = t.id and t.id = any (ids) and t.state = 'pending' and t.fence = 0
+    delete from millrace.task t
+    -- One look-up an id: as a join it might be planned as a walk over the whole table, each row compared with each id.
+    where t.ctid = any (array(
+      select waiting.tid
+      from unnest(ids) as asked (id)
+      cross join lateral (select f.id from millrace.finished f where f.id = asked.id limit 1) as ended
+      cross join lateral (
+        select t.ctid as tid from millrace.task t where t.id = ended.id and t.state = 'pending' and t.fence = 0 limit 1
+      ) as waiting
+    ))
     returning t.id
   $millrace$;
 

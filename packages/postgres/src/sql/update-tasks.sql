@@ -9,8 +9,7 @@ changed as (
   update millrace.task t set 
     input = coalesce($2::text, t.input), priority = coalesce($3::smallint, t.priority),
     group_name = coalesce($4::text, t.group_name), owner = coalesce($5::text, t.owner)
-  from target
-  where t.id = any ($1::text[]) and t.id = target.id and target.state <> 'running'
+  where t.id = any (array(select id from target where state <> 'running'))
   returning t.id, t.queue
 )
 select

@@ -153,8 +153,16 @@ create function millrace.error_entry(failure text, attempt integer, at bigint) r
 create function millrace.withdraw_finished(ids text[]) returns setof text
   language sql volatile
   as $millrace$
-    delete from millrace.task t using millrace.finished f
-    where f.id = t.id and t.id = any (ids) and t.state = 'pending' and t.fence = 0
+    delete from millrace.task t
+    -- One look-up an id: as a join it might be planned as a walk over the whole table, each row compared with each id.
+    where t.ctid = any (array(
+      select waiting.tid
+      from unnest(ids) as asked (id)
+      cross join lateral (select f.id from millrace.finished f where f.id = asked.id limit 1) as ended
+      cross join lateral (
+        select t.ctid as tid from millrace.task t where t.id = ended.id and t.state = 'pending' and t.fence = 0 limit 1
+      ) as waiting
+    ))
     returning t.id
   $millrace$;
 
