@@ -169,7 +169,10 @@ export class ScenarioContext extends Checks {
 
   /** The time to live of sessions that must hear of something by heartbeat: a busy machine does not lose them. */
   get heardTtlMs(): number {
-    return Math.min(this.capabilities.session.maxTtlMs, Math.max(2 * this.shortTtlMs, 5_000));
+    return Math.min(
+      this.capabilities.session.maxTtlMs,
+      Math.max(Math.round(20 * this.unitMs), 2 * this.shortTtlMs, 5_000),
+    );
   }
 
   get hooks(): Hooks {

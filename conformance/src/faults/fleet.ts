@@ -28,7 +28,8 @@ export class Fleet {
     const { minTtlMs, maxTtlMs } = t.capabilities.session;
     this.#t = t;
     this.#recording = new Recording(t);
-    this.ttlMs = Math.min(maxTtlMs, Math.max(minTtlMs, wantedTtlMs));
+    // A process that is slow, or slow to start, must not be taken for one that is gone.
+    this.ttlMs = Math.min(maxTtlMs, Math.max(minTtlMs, wantedTtlMs, Math.round(10 * t.unitMs)));
   }
 
   /** How long a task may stay with a process that was killed, until another one runs it (T11). */

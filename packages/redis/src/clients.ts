@@ -56,6 +56,8 @@ function ownClusterOptions(name: string, connectTimeout: number, given: ClusterO
   const { retryStrategy: _none, enableOfflineQueue: _neither, ...redisOptions } = ownOptions(name, connectTimeout);
   return {
     slotsRefreshInterval: 5_000,
+    // The driver gives a node one second to tell who has which slots, whatever else it may take.
+    slotsRefreshTimeout: connectTimeout,
     ...given,
     lazyConnect: true,
     enableOfflineQueue: false,

@@ -1,6 +1,7 @@
+import { startProxy } from '@millrace/conformance';
 import { isMillraceError } from '@millrace/core';
 import type { Cluster } from 'ioredis';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { claimOf, newTask } from './builders.ts';
 import { withCluster, withServers } from './harness.ts';
 import { newBroker, newPrefix, openSession, rejectionOf, watchUnhandled } from './support.ts';
@@ -118,6 +119,17 @@ async function ownerOf<T extends { readonly node: { call(...words: [string, ...s
   const range = ranges.find(([from, to]) => from <= slot && slot <= to);
   return nodes.find(({ id }) => id === range?.[2][2]) as T & { readonly id: string };
 }
+
+test('a node that takes more than a second to answer is waited for', async () => {
+  const [, host = '', port = ''] = /@([^:,]+):([0-9]+)/.exec(url) ?? [];
+  const proxy = await startProxy({ host, port: Number(port) });
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  proxy.latency(700);
+  const throughProxy = url.replace(/@[^/?]*/, `@127.0.0.1:${proxy.port}`);
+  const broker = newBroker({ url: throughProxy, prefix: newPrefix(url) });
+  await broker.open();
+  expect(await broker.enqueue([newTask()])).toEqual([{ status: 'accepted' }]);
+});
 
 test('what only one server can promise is refused', async () => {
   const broker = newBroker({ url, prefix: 'p', durability: { replicas: 1 } });
