@@ -158,7 +158,9 @@ export const cutEnd: SweepableCase = sweepable<{ readonly holder: Holder; readon
   label: 'session.end',
   async arrange(stage) {
     const { t, client, queue } = stage;
-    const holder = await t.holder({ client, ttlMs: t.heardTtlMs });
+    // RabbitMQ ends a session after two thirds of it without a word.
+    const ttlMs = Math.min(t.capabilities.session.maxTtlMs, 2 * t.heardTtlMs);
+    const holder = await t.holder({ client, ttlMs });
     const task = await t.enqueue({ queue, maxAttempts: 2 });
     await holder.claimOne({ queues: [queue] });
     return { holder, task };

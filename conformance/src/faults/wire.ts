@@ -1,6 +1,6 @@
 import { Client } from '../context/client.ts';
 import type { ScenarioContext } from '../context/scenario-context.ts';
-import { untilAnswered } from './call-end.ts';
+import { longestCallMs, untilAnswered } from './call-end.ts';
 import { endpointOf } from './endpoint-url.ts';
 import { startProxy, type TcpProxy } from './tcp-proxy.ts';
 
@@ -15,8 +15,10 @@ export interface Wire {
   open(): Promise<Client>;
 }
 
-/** The deadline that clients behind a broken network should have: scenarios wait it out. */
-export const faultyCallMs = 3_000;
+/** The deadline that clients behind a broken network should have: scenarios wait it out. A slow machine needs more. */
+function faultyCallMs(t: ScenarioContext): number {
+  return Math.round(Math.min(0.4 * longestCallMs, Math.max(3_000, 20 * t.unitMs)));
+}
 
 const wires = new WeakMap<ScenarioContext, TcpProxy[]>();
 
@@ -43,7 +45,7 @@ export async function openImpatient(t: ScenarioContext, url: string = t.harness.
 }
 
 function connectImpatient(t: ScenarioContext, url: string): Client {
-  const client = new Client(t.harness, { url, namespace: t.namespace, callTimeoutMs: faultyCallMs }, t.tempo.clock);
+  const client = new Client(t.harness, { url, namespace: t.namespace, callTimeoutMs: faultyCallMs(t) }, t.tempo.clock);
   t.defer(() => client.close());
   return client;
 }
