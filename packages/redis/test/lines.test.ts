@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { NewTask } from '@millrace/core';
 import { expect, test } from 'vitest';
 import { claimOf, newTask } from './builders.ts';
-import { newBroker, newClient, openSession, ownServer, watchUnhandled } from './support.ts';
+import { newBroker, newClient, openSession, ownServer, until, watchUnhandled } from './support.ts';
 
 watchUnhandled();
 
@@ -71,13 +71,18 @@ test('a claim of several names reads little more than it takes', async () => {
       Array.from({ length: 250 }, (_unused, index) => newTask({ name: names[index % 3] as string })),
     );
   }
-  const monitor = await newClient(url).monitor();
+  const client = newClient(url);
+  const monitor = await client.monitor();
   let looked = 0;
+  let hasToldAll = false;
   monitor.on('monitor', (_time: string, [command = '', , , last = '']: string[]) => {
+    if (command.toUpperCase() === 'ECHO') hasToldAll = true;
     if (command.toUpperCase() === 'LRANGE') looked += Number(last) + 1;
   });
   expect(await session.claim(claimOf(240, { names }))).toHaveLength(240);
-  await broker.queues.stats(['line']);
+  // What it tells comes on a connection of its own, later than the answers.
+  await client.echo('the end');
+  await until(() => hasToldAll, 'the end of what it tells');
   monitor.disconnect();
   // They came by turns, so that each has an entry of its own.
   expect(looked).toBeGreaterThanOrEqual(240);
